@@ -1,0 +1,102 @@
+//! What can be asked of a router: ubus calls, UCI packages, files. One trait, two answers:
+//! [`live`] asks the router, [`fixture`] a folder of recorded answers.
+//!
+//! The backend knows nothing of TR-181 and decides nothing.
+
+use std::future::Future;
+use std::rc::Rc;
+
+pub mod fixture;
+pub mod live;
+pub mod ubus;
+pub mod uci;
+pub mod value;
+
+pub use value::{Table, Value};
+
+/// Why a ubus call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// No such object on the bus (or no such recorded answer).
+    NotFound,
+    /// The provider or ubusd answered with this status (1 to 13, see `ubus::Status`).
+    Status(u32),
+    /// No answer within the deadline.
+    Timeout,
+    /// The bus is not connected.
+    Disconnected,
+    /// Arguments or answer over the limit of the bus (1 MiB).
+    TooLarge,
+}
+
+/// Why a file or folder could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileError {
+    /// Not there.
+    NotFound,
+    /// Over [`MAX_FILE`] bytes.
+    TooLarge,
+    /// Any other refusal of the system.
+    Io(String),
+}
+
+/// The largest file a mapping reads, in bytes.
+pub const MAX_FILE: usize = 256 * 1024;
+
+/// Something that changed on the router without the agent's doing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A UCI package was written by somebody (inotify on the configuration folder).
+    Package(Box<str>),
+    /// A watched file changed; the path as the mapping names it (without `--root`).
+    File(Box<str>),
+    /// A ubus event (`network.interface`, `ubus.object.add`, ...) with its data.
+    Event(Box<str>, Table),
+    /// A notification of a subscribed ubus object: object path, notification, data.
+    Notification(Box<str>, Box<str>, Table),
+    /// The bus was lost and is back: whatever was read from it may be stale.
+    BusRestarted,
+}
+
+/// Everything the agent asks of a router.
+///
+/// Single-threaded on purpose: no `Send`, no boxed futures. Every call ends within the
+/// backend's deadline. With the fixture backend one poll finishes each future.
+pub trait Backend {
+    /// Calls `method` of the ubus object at `object`; the last DATA is the answer.
+    fn call(&self, object: &str, method: &str, args: &Table) -> impl Future<Output = Result<Table, CallError>>;
+
+    /// The names of the ubus objects that match `pattern` (exact, or a prefix and `*`), sorted.
+    fn objects(&self, pattern: &str) -> impl Future<Output = Result<Vec<String>, CallError>>;
+
+    /// A UCI package as it is on disk now; cached until it changes. A package without a file is `NotFound`.
+    fn package(&self, name: &str) -> impl Future<Output = Result<Rc<uci::Package>, uci::Error>>;
+
+    /// Merges the edits onto what is on disk now, writes each package once, and tells procd
+    /// (`service event config.change`) once per package. All packages change or none.
+    fn commit(&self, edits: &[uci::PackageEdits]) -> impl Future<Output = Result<(), uci::Error>>;
+
+    /// The text of a file of the router (`/proc/...`, `/etc/...`), bytes that are not UTF-8 replaced.
+    fn read(&self, path: &str) -> impl Future<Output = Result<Rc<str>, FileError>>;
+
+    /// The names in a folder of the router, sorted.
+    fn list(&self, path: &str) -> impl Future<Output = Result<Rc<[String]>, FileError>>;
+
+    /// Where a link points (`/sys/class/net/br-lan/master`): its text, not resolved.
+    fn link(&self, path: &str) -> impl Future<Output = Result<Rc<str>, FileError>>;
+
+    /// Asks for [`Change`]s of this ubus event pattern, ubus object (prefix with `*` allowed) or file.
+    /// Asking twice is free; a backend without changes ignores it.
+    fn watch(&self, what: &Watch);
+}
+
+/// What [`Backend::watch`] can watch. UCI packages are always watched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Watch {
+    /// A ubus event pattern, e.g. `network.interface`.
+    Event(Box<str>),
+    /// The notifications of a ubus object, e.g. `hostapd.*`.
+    Object(Box<str>),
+    /// A file that is rewritten or appended to, e.g. `/tmp/dhcp.leases`.
+    File(Box<str>),
+}

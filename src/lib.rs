@@ -1,0 +1,34 @@
+//! usp-agent: a USP (TR-369) agent for OpenWrt and prplOS routers.
+//!
+//! The rooms, and who may use whom (`tests/architecture.rs` holds it):
+//!
+//! ```text
+//! cli -> demo -> daemon -> { mtp, agent, config }
+//! agent -> { model, usp, path, store }
+//! model -> { path, backend, usp::fault }
+//! store, config -> backend
+//! mtp -> { usp::endpoint_id, config }
+//! usp, path, backend -> nothing of ours
+//! ```
+//!
+//! * [`usp`]: the wire vocabulary: records, messages, faults, endpoint ids.
+//! * [`path`]: the path grammar of USP.
+//! * [`backend`]: what can be asked of a router: ubus, UCI, files.
+//! * [`model`]: the supported data model and how it is read and written.
+//! * [`agent`]: decisions only: what a message means and what follows from it.
+//! * [`mtp`]: bytes in, bytes out, connected or lost.
+//! * [`daemon`]: sockets, clock and tasks around the agent.
+//! * [`demo`]: a simulated router and a small controller.
+//! * [`cli`]: one file per verb.
+
+pub mod agent;
+pub mod backend;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod model;
+pub mod mtp;
+pub mod path;
+pub mod store;
+pub mod usp;

@@ -1,0 +1,141 @@
+//! The transports of USP: bytes in, bytes out, connected or lost.
+//!
+//! A link is a task of its own: it connects, reconnects by the specification's back-off, keeps
+//! alive, and never waits for the data model. The daemon hears of it through [`LinkEvent`]s on one
+//! bounded channel and speaks to it through a [`LinkHandle`]. Nothing here parses a USP record.
+
+use bytes::Bytes;
+
+pub mod backoff;
+pub mod mqtt;
+pub mod tls;
+pub mod websocket;
+
+/// Which link of this process, given by the daemon when it starts one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// One established connection of a link. A reconnection is a new session; a WebSocket server has
+/// one per peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Channel {
+    /// The link.
+    pub link: LinkId,
+    /// Counts up from 1 with every connection of the link.
+    pub session: u32,
+}
+
+/// Where a record goes beside the channel itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Destination {
+    /// The peer of the channel (WebSocket).
+    #[default]
+    Peer,
+    /// An MQTT topic.
+    Topic {
+        /// The full topic.
+        topic: Box<str>,
+        /// PublishRetainResponse or PublishRetainNotify.
+        retain: bool,
+    },
+}
+
+/// What a link tells the daemon.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// The transport is up (MQTT: after a successful SUBACK; WebSocket: after the handshake).
+    Connected {
+        /// The new session.
+        channel: Channel,
+        /// What is known of the other side.
+        peer: Peer,
+    },
+    /// Bytes that should be a USP record.
+    Record {
+        /// Where they came in.
+        channel: Channel,
+        /// One record, at most `MAX_RECORD` bytes.
+        bytes: Bytes,
+        /// MQTT response topic (5.0 property or 3.1.1 `/reply-to=`), or None.
+        reply_to: Option<Box<str>>,
+    },
+    /// The connection, or the attempt at one, ended. The link goes on trying unless it is a server's session.
+    Lost {
+        /// The session that ended; session 0 where none was established.
+        channel: Channel,
+        /// One sentence that names the fault and what to check.
+        why: Box<str>,
+        /// Milliseconds until the next try, None where there is none.
+        retry_in: Option<u64>,
+    },
+    /// Something a person should know while the link stays up (a refused filter, a text frame, ...).
+    Remark {
+        /// The link.
+        link: LinkId,
+        /// One sentence.
+        what: Box<str>,
+    },
+}
+
+/// What is known of the other side of a session.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Encrypted with TLS.
+    pub encrypted: bool,
+    /// Endpoint ids in the peer certificate's subjectAltName (`urn:bbf:usp:id:`); for a brokered MTP the broker's.
+    pub certificate_ids: Vec<Box<str>>,
+    /// DER of the peer's end-entity certificate.
+    pub certificate: Option<Bytes>,
+    /// WebSocket server: the `eid` of the request URI or the `bbf-usp-protocol` extension.
+    pub endpoint_id: Option<Box<str>>,
+    /// MQTT: the topic the other side answers to (Response Information, else ResponseTopicConfigured).
+    pub response_topic: Option<Box<str>>,
+    /// MQTT: protocol level in use (5 or 4); 0 elsewhere.
+    pub mqtt_level: u8,
+    /// MQTT 5.0: the client identifier the broker assigned, to be kept in Client.{i}.ClientID.
+    pub assigned_client_id: Option<Box<str>>,
+    /// The peer's address as text, for the log.
+    pub address: Box<str>,
+}
+
+/// What the daemon tells a link.
+#[derive(Debug)]
+pub enum LinkCommand {
+    /// Send a record; dropped with a [`LinkEvent::Remark`] when the session is gone.
+    Send {
+        /// The session it is meant for.
+        channel: Channel,
+        /// The encoded record.
+        record: Bytes,
+        /// Where to.
+        to: Destination,
+    },
+    /// The uplink is up: forget the back-off and try at once; nothing where connected.
+    TryNow,
+    /// End one session: WebSocket close code and reason (1003 for a record that cannot be parsed).
+    Close {
+        /// The session.
+        channel: Channel,
+        /// WebSocket close code; ignored by MQTT.
+        code: u16,
+        /// A short reason.
+        reason: Box<str>,
+    },
+    /// MQTT: the set of subscription filters changed; subscribe and unsubscribe the difference.
+    Filters(Vec<(Box<str>, u8)>),
+    /// Say goodbye and end the task (MQTT DISCONNECT, WebSocket Close 1000), within 2 seconds.
+    Shutdown,
+}
+
+/// The daemon's end of a link.
+#[derive(Debug, Clone)]
+pub struct LinkHandle {
+    /// Bounded: [`QUEUE`] commands. `try_send` only; a full queue means a peer that stalls.
+    pub commands: tokio::sync::mpsc::Sender<LinkCommand>,
+}
+
+/// The largest USP record accepted or sent, in bytes.
+pub const MAX_RECORD: usize = 1024 * 1024;
+
+/// Commands and events waiting at most, per channel.
+pub const QUEUE: usize = 32;

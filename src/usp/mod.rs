@@ -1,0 +1,11 @@
+//! The wire vocabulary of USP 1.4: records, messages, faults and endpoint ids.
+//!
+//! Nothing here knows what a message does; that is `agent`.
+
+pub mod endpoint_id;
+pub mod fault;
+pub mod message;
+pub mod record;
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
+#[rustfmt::skip]
+pub mod wire;
