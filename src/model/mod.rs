@@ -1,1 +1,96 @@
-//! See ARCHITECTURE.md.
+//! The supported data model and how it is read and written.
+//!
+//! Reading: a question is evaluated against [`docs::Docs`], the answers fetched so far; what is missing is noted,
+//! fetched all at once, and the question is evaluated again. So each source is asked once per message and all
+//! sources of a round are asked together, however many parameters they serve.
+//!
+//! Writing: [`write::Transaction`] stages edits on copies of the UCI packages, checks them, and commits each
+//! package once. Nothing is written before everything required is known to be right.
+//!
+//! The model knows nothing of messages, controllers or sessions: who may do what comes in as [`Permit`].
+
+pub mod facets;
+pub mod schema;
+pub mod source;
+
+use std::ops::BitOr;
+
+/// What a caller may do with an element, one bit per right (TR-181 `ControllerTrust.Role.{i}.Permission.{i}.`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rights(pub u16);
+
+impl Rights {
+    /// Param `r`: Get, GetSupportedDM.
+    pub const PARAM_READ: Self = Self(1 << 0);
+    /// Param `w`: Set, values in Add.
+    pub const PARAM_WRITE: Self = Self(1 << 1);
+    /// Param `n`: ValueChange.
+    pub const PARAM_NOTIFY: Self = Self(1 << 3);
+    /// Obj `r`: path resolution, GetSupportedDM.
+    pub const OBJECT_READ: Self = Self(1 << 4);
+    /// Obj `w`: Add.
+    pub const OBJECT_ADD: Self = Self(1 << 5);
+    /// Obj `n`: ObjectCreation.
+    pub const OBJECT_NOTIFY: Self = Self(1 << 7);
+    /// InstantiatedObj `r`: GetInstances.
+    pub const INSTANCE_READ: Self = Self(1 << 8);
+    /// InstantiatedObj `w`: Delete.
+    pub const INSTANCE_DELETE: Self = Self(1 << 9);
+    /// InstantiatedObj `n`: ObjectDeletion.
+    pub const INSTANCE_NOTIFY: Self = Self(1 << 11);
+    /// CommandEvent `r`: GetSupportedDM.
+    pub const COMMAND_READ: Self = Self(1 << 12);
+    /// CommandEvent `x`: Operate.
+    pub const COMMAND_EXECUTE: Self = Self(1 << 14);
+    /// CommandEvent `n`: OperationComplete, Event.
+    pub const COMMAND_NOTIFY: Self = Self(1 << 15);
+    /// Everything.
+    pub const ALL: Self = Self(0xffff);
+
+    /// All bits of `need` are there.
+    pub fn allow(self, need: Self) -> bool {
+        self.0 & need.0 == need.0
+    }
+}
+
+impl BitOr for Rights {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Who asks: what they may do. Implemented by the agent's access control.
+pub trait Permit {
+    /// The rights on the object at `path`: concrete with a final dot (`Device.IP.Interface.1.`), or a template
+    /// (`{i}`) where the supported model is asked.
+    fn object(&self, path: &str) -> Rights;
+
+    /// The rights on one parameter, command or event; asked only where [`Permit::by_element`] says so.
+    fn element(&self, object: &str, name: &str) -> Rights {
+        let _ = name;
+        self.object(object)
+    }
+
+    /// Rights below this object depend on the element's name.
+    fn by_element(&self, object: &str) -> bool {
+        let _ = object;
+        false
+    }
+
+    /// May read parameters that the standard calls secured.
+    fn secured(&self) -> bool {
+        false
+    }
+}
+
+/// The agent itself: may do everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Everything;
+
+impl Permit for Everything {
+    fn object(&self, _path: &str) -> Rights {
+        Rights::ALL
+    }
+}
