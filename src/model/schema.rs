@@ -39,8 +39,8 @@ pub struct Object {
     pub keys: Vec<UniqueKey>,
     /// Where the rows of a table come from; their union by key, in order.
     pub each: Vec<Each>,
-    /// Named values that parameters of this object and below may use, in order of definition.
-    pub lets: Vec<(Box<str>, Pipeline)>,
+    /// Named values that parameters of this object and below may use, in order of definition; alternatives as in a row.
+    pub lets: Vec<(Box<str>, Vec<Pipeline>)>,
     /// What a new instance gets.
     pub new: New,
     /// Conditions: the object exists only where all hold.
