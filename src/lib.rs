@@ -3,11 +3,14 @@
 //! The rooms, and who may use whom (`tests/architecture.rs` holds it):
 //!
 //! ```text
-//! cli -> demo -> daemon -> { mtp, agent, config }
-//! agent -> { model, usp, path, store }
+//! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path }
+//! demo -> { daemon, mtp, config, model, backend, usp, path }
+//! daemon -> { agent, mtp, config, store, model, backend, usp }
+//! agent -> { model, usp, path, store, backend }
 //! model -> { path, backend, usp::fault }
-//! store, config -> backend
 //! mtp -> { usp::endpoint_id, config }
+//! config -> { backend, usp::endpoint_id }
+//! store -> { backend }
 //! usp, path, backend -> nothing of ours
 //! ```
 //!
