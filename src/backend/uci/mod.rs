@@ -1,7 +1,9 @@
 //! UCI packages: libuci's grammar, locking and atomic commit.
 
+pub mod name;
 pub mod parse;
 pub mod store;
+mod text;
 pub mod write;
 
 use std::fmt;
@@ -36,7 +38,7 @@ pub struct Section {
 pub struct Opt {
     /// Its name.
     pub name: Box<str>,
-    /// Its value; never empty.
+    /// Its value; never empty (but an element of a list may be).
     pub value: OptValue,
     /// Its (first) line, from 1; 0 where it was never in a file.
     pub line: u32,
@@ -96,7 +98,7 @@ pub enum Error {
     Parse {
         /// From 1.
         line: u32,
-        /// From 1.
+        /// Bytes read of the line, as libuci counts and prints them.
         byte: u32,
         /// What was expected.
         what: &'static str,

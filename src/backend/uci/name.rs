@@ -1,0 +1,56 @@
+//! What libuci accepts as a name, a type and a value, and the name it gives an anonymous section.
+
+/// A section or option name: `[A-Za-z0-9_]+`.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
+/// A package (file) name: like a section name, and `-`.
+pub fn is_package(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| is_name_byte(b) || b == b'-')
+}
+
+/// A section type: printable ASCII without the space.
+pub fn is_type(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| (33..=126).contains(&b))
+}
+
+/// A value that may be set: no control characters but tab, newline and carriage return.
+pub fn is_text(text: &str) -> bool {
+    text.bytes().all(|b| b >= 32 || matches!(b, b'\t' | b'\n' | b'\r'))
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The name of an anonymous section: its number among all sections of the file, from 1, and a hash of its type.
+pub fn anonymous(number: usize, kind: &str) -> Box<str> {
+    format!("cfg{number:02x}{:04x}", djb2(kind) & 0xffff).into()
+}
+
+fn djb2(text: &str) -> u32 {
+    let hash = text.bytes().fold(5381u32, |hash, b| hash.wrapping_mul(33).wrapping_add(b.into()));
+    hash & 0x7fff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anonymous_names_are_those_rpcd_shows() {
+        assert_eq!(&*anonymous(1, "defaults"), "cfg01e63d");
+        assert_eq!(&*anonymous(2, "zone"), "cfg02dc81");
+        assert_eq!(&*anonymous(3, "device"), "cfg030f15");
+        assert_eq!(&*anonymous(7, "route"), "cfg07c8b4");
+    }
+
+    #[test]
+    fn names_types_and_values_follow_libuci() {
+        assert!(is_name("usp_1") && !is_name("") && !is_name("a-b") && !is_name("ä"));
+        assert!(is_package("usp-agent") && !is_package("a.b") && !is_package(".."));
+        assert!(is_type("wifi-iface") && !is_type("a b") && !is_type("ä"));
+        assert!(is_text("a\tb\r\nü") && !is_text("a\u{1}") && !is_text("\0"));
+    }
+}
