@@ -4,6 +4,7 @@
 
 pub mod endpoint_id;
 pub mod fault;
+mod fields;
 pub mod message;
 pub mod record;
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]

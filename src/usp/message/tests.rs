@@ -1,0 +1,125 @@
+use super::*;
+
+fn get(paths: &[&str]) -> ReqType {
+    ReqType::Get(msg::Get { param_paths: paths.iter().map(|&path| path.into()).collect(), max_depth: 0 })
+}
+
+fn refused(bytes: &[u8]) -> (Option<String>, Code) {
+    let fault = decode(Bytes::copy_from_slice(bytes)).unwrap_err();
+    (fault.msg_id, fault.fault.code)
+}
+
+/// A message with the given header and body bytes.
+fn message(header: &[u8], body: &[u8]) -> Vec<u8> {
+    [&[0x0a, u8::try_from(header.len()).unwrap()], header, &[0x12, u8::try_from(body.len()).unwrap()], body].concat()
+}
+
+const GET_7: &[u8] = &[0x0a, 1, b'7', 0x10, 1];
+
+#[test]
+fn what_goes_out_comes_back_in() {
+    let incoming = decode(request("7", get(&["Device."])));
+    assert_eq!(incoming, Ok(Incoming::Request { msg_id: "7".into(), request: get(&["Device."]) }));
+
+    let answer = RespType::NotifyResp(msg::NotifyResp { subscription_id: "boot".into() });
+    let incoming = decode(response("8", answer.clone()));
+    assert_eq!(incoming, Ok(Incoming::Response { msg_id: "8".into(), response: answer }));
+
+    let fault = Fault::new(Code::InvalidPath, "no such path");
+    let bytes = error("9", &fault, vec![param_error("Device.X", &fault)]);
+    let Ok(Incoming::Error { msg_id, error }) = decode(bytes) else { panic!("not an Error") };
+    assert_eq!((msg_id.as_str(), error.err_code, error.err_msg.as_str()), ("9", 7026, "no such path"));
+    assert_eq!((error.param_errs[0].param_path.as_str(), error.param_errs[0].err_code), ("Device.X", 7026));
+}
+
+#[test]
+fn headers_agree_with_bodies() {
+    let header = |bytes: Bytes| msg::Msg::decode(bytes).unwrap().header.unwrap().msg_type();
+    assert_eq!(header(request("1", get(&[]))), MsgType::Get);
+    assert_eq!(header(response("1", RespType::SetResp(msg::SetResp::default()))), MsgType::SetResp);
+    assert_eq!(header(error("1", &Fault::new(Code::InternalError, ""), vec![])), MsgType::Error);
+}
+
+/// R-MSG.10
+#[test]
+fn the_body_is_believed() {
+    let header = msg::Header { msg_id: "7".into(), msg_type: MsgType::DeleteResp.into() };
+    let body = msg::Body { msg_body: Some(MsgBody::Request(msg::Request { req_type: Some(get(&[])) })) };
+    let bytes = msg::Msg { header: Some(header), body: Some(body) }.encode_to_vec();
+    assert!(matches!(decode(bytes.into()), Ok(Incoming::Request { .. })));
+}
+
+#[test]
+fn requests_that_can_be_refused_by_id() {
+    let back = Some("7".to_owned());
+    // Request { get: Get {} }, then the same with a flaw.
+    assert!(decode(message(GET_7, &[0x0a, 2, 0x0a, 0]).into()).is_ok());
+    for (bytes, code) in [
+        // An empty request; a body without any; R-ENC.5.
+        (message(GET_7, &[0x0a, 0]), Code::InvalidArguments),
+        (message(GET_7, &[]), Code::InvalidArguments),
+        // Two requests in one, as one field twice and as two bodies.
+        (message(GET_7, &[0x0a, 4, 0x0a, 0, 0x22, 0]), Code::InvalidArguments),
+        (message(GET_7, &[0x0a, 2, 0x0a, 0, 0x0a, 2, 0x0a, 0]), Code::InvalidArguments),
+        // A request of number 15, from a later version.
+        (message(GET_7, &[0x0a, 2, 0x7a, 0]), Code::MessageNotSupported),
+        (message(&[0x0a, 1, b'7', 0x10, 99], &[0x0a, 2, 0x7a, 0]), Code::MessageNotSupported),
+        // A msg_type that is not known for a request that is; R-ENC.2.
+        (message(&[0x0a, 1, b'7', 0x10, 99], &[0x0a, 2, 0x0a, 0]), Code::InvalidArguments),
+        // A path that is not UTF-8, and one that is longer than its message.
+        (message(GET_7, &[0x0a, 5, 0x0a, 3, 0x0a, 1, 0xff]), Code::InvalidArguments),
+        (message(GET_7, &[0x0a, 5, 0x0a, 3, 0x0a, 9, b'x']), Code::InvalidArguments),
+        // Two headers.
+        ([&[0x0a, 5], GET_7, &message(GET_7, &[0x0a, 2, 0x0a, 0])].concat(), Code::InvalidArguments),
+    ] {
+        assert_eq!(refused(&bytes), (back.clone(), code), "{bytes:?}");
+        assert_eq!(request_id(&bytes), back, "{bytes:?}");
+    }
+}
+
+#[test]
+fn messages_that_are_ignored() {
+    for bytes in [
+        &b""[..],
+        b"\xff",
+        b"GET / HTTP/1.1\r\n",
+        // No header; no msg_id; a msg_id that is not UTF-8.
+        &[0x12, 4, 0x0a, 2, 0x0a, 0],
+        &message(&[0x10, 1], &[0x0a, 2, 0x0a, 0]),
+        &message(&[0x0a, 1, 0xff], &[0x0a, 2, 0x0a, 0]),
+        // Responses and Errors are never answered.
+        &message(&[0x0a, 1, b'7', 0x10, 2], &[0x12, 0]),
+        &message(&[0x0a, 1, b'7', 0x10, 2], &[]),
+    ] {
+        assert_eq!(refused(bytes).0, None, "{bytes:?}");
+        assert_eq!(request_id(bytes), None, "{bytes:?}");
+    }
+    let long = request(&"x".repeat(MAX_MSG_ID + 1), get(&[]));
+    assert_eq!(refused(&long).0, None);
+}
+
+#[test]
+fn entries_are_limited_before_decoding() {
+    let paths = vec![""; MAX_ENTRIES];
+    assert!(decode(request("7", get(&paths))).is_ok());
+    let paths = vec![""; MAX_ENTRIES + 1];
+    assert_eq!(refused(&request("7", get(&paths))), (Some("7".into()), Code::ResourcesExceeded));
+
+    let object = msg::set::UpdateObject {
+        obj_path: String::new(),
+        param_settings: vec![msg::set::UpdateParamSetting::default(); MAX_ENTRIES],
+    };
+    let set = ReqType::Set(msg::Set { allow_partial: false, update_objs: vec![object] });
+    assert_eq!(refused(&request("7", set)).1, Code::ResourcesExceeded);
+}
+
+#[test]
+fn versions_in_common() {
+    assert_eq!(common_version("1.0,1.1,1.2"), Some((1, 2)));
+    assert_eq!(common_version("1.3, 1.9, 2.0"), Some((1, 3)));
+    assert_eq!(common_version("2.0"), None);
+    assert_eq!(common_version(""), None);
+    for text in ["", "1", "1.", ".4", "1.4.1", "v1.4", "1.+4", "1. 4", "1.99999"] {
+        assert_eq!(parse_version(text), None, "{text}");
+    }
+}
