@@ -1,0 +1,77 @@
+//! The option table as a page for people: `docs/configuration.md`, `usp-agent check --print-options`.
+
+use super::options::{Form, KINDS, Kind, Row};
+use std::fmt::Write;
+
+const INTRODUCTION: &str = "\
+# /etc/config/usp-agent
+
+<!-- Made by `usp-agent check --print-options > docs/configuration.md`; a test compares. -->
+
+The one truth for what an owner or a controller configures; `Device.LocalAgent.`, `Device.MQTT.` and their tables are
+views on it. A controller needs three options:
+
+```
+config controller 'acs'
+\toption url 'mqtts://acs.example.net'
+\toption EndpointID 'proto::acs.example.net'
+\tlist role 'full'
+```
+
+`url` is a short form. It stands for sections of the types below, named after the controller: `mqtt 'acs_mqtt'`,
+`mtp 'acs_mtp'` and `controller_mtp 'acs_link'` for a broker; `controller_mtp 'acs_link'` for `ws://` and `wss://`;
+`mtp 'acs_mtp'` for `listen ws://[::]:8183/usp`, where the controller connects to the agent. The data model shows
+these sections as if they were in the file. When a controller changes one of them, the long form is written to the
+file and `url` goes. `{EndpointID}` in a topic is the agent's own endpoint id.
+
+A controller on a link without TLS has only the role `untrusted`, unless its section says `option AllowUnencrypted
+'1'`. An unknown section or option, and a value that cannot be, is a warning with file and line in the log and in
+`usp-agent check`; the rest still counts.
+";
+
+/// The page.
+pub fn markdown() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for kind in KINDS {
+        section(&mut page, kind);
+    }
+    page
+}
+
+fn section(page: &mut String, kind: &Kind) {
+    let _ = write!(page, "\n## config {}\n\n{}.\n", kind.name, capital(kind.doc));
+    if !kind.object.is_empty() {
+        let _ = write!(page, "In the data model: `{}`\n", kind.object);
+    }
+    page.push_str("\n| Option | Value | Default | Parameter | Meaning |\n|---|---|---|---|---|\n");
+    for row in kind.options {
+        let _ = writeln!(
+            page,
+            "| {}{} | {}{} | {} | {} | {} |",
+            code(row.name),
+            if row.required { " (required)" } else { "" },
+            if row.list { "list: " } else { "" },
+            form(row),
+            code(row.default),
+            code(row.parameter),
+            row.doc,
+        );
+    }
+}
+
+fn form(row: &Row) -> String {
+    match row.form {
+        Form::Word(words) => words.iter().map(|word| code(word)).collect::<Vec<_>>().join(", "),
+        Form::Section(kind) => format!("a `{kind}` section"),
+        form => form.to_string(),
+    }
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,147 @@
+//! `/etc/config/usp-agent`: what its options are, what their short forms stand for, and what follows for the links.
+//!
+//! Nothing here opens a file or a socket: packages come in as [`uci::Package`]. Nothing is refused silently: whatever
+//! the agent does not understand becomes a [`Warning`] with file, line and section, and the rest still counts.
+
+mod markdown;
+pub mod options;
+#[cfg(test)]
+mod tests;
+pub mod url;
+
+pub use markdown::markdown;
+
+use crate::backend::uci::{Opt, OptValue, Package, Section};
+use options::{Form, Kind, Row};
+use std::fmt;
+
+/// The UCI package of the agent.
+pub const PACKAGE: &str = "usp-agent";
+
+/// Something in the configuration that the agent does not understand or cannot use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Line in the file, from 1; 0 where it was never in a file.
+    pub line: u32,
+    /// The section's type and name.
+    pub section: Box<str>,
+    /// What is wrong, and what would be right.
+    pub what: Box<str>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/etc/config/{PACKAGE}:{}: {}: {}", self.line, self.section, self.what)
+    }
+}
+
+/// Everything in the package that is unknown, malformed or missing, in file order.
+pub fn check(package: &Package) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for section in &package.sections {
+        let Some(kind) = options::kind(&section.kind) else {
+            let known: Vec<_> = options::KINDS.iter().map(|kind| kind.name).collect();
+            warnings.push(warning(
+                section,
+                section.line,
+                format!("unknown section type; known are {}", known.join(", ")),
+            ));
+            continue;
+        };
+        for option in &section.options {
+            match kind.option(&option.name) {
+                Some(row) => warnings.extend(check_value(package, section, option, row)),
+                None => warnings.push(warning(section, option.line, unknown_option(kind, &option.name))),
+            }
+        }
+        warnings.extend(missing(kind, section));
+    }
+    warnings
+}
+
+/// The value of an option, or its default; empty where it has neither.
+pub fn value<'a>(section: &'a Section, option: &str) -> &'a str {
+    let default = || options::kind(&section.kind).and_then(|kind| kind.option(option)).map_or("", |row| row.default);
+    section.text(option).unwrap_or_else(default)
+}
+
+/// [`value`] as UCI reads a boolean.
+pub fn truth(section: &Section, option: &str) -> bool {
+    boolean(value(section, option)).unwrap_or(false)
+}
+
+/// [`value`] as a number; 0 where it is none.
+pub fn number(section: &Section, option: &str) -> u32 {
+    value(section, option).parse().unwrap_or(0)
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "on" | "true" | "yes" | "enabled" => Some(true),
+        "0" | "off" | "false" | "no" | "disabled" => Some(false),
+        _ => None,
+    }
+}
+
+fn warning(section: &Section, line: u32, what: impl Into<Box<str>>) -> Warning {
+    let named = if section.anonymous { String::new() } else { format!(" '{}'", section.name) };
+    Warning { line, section: format!("config {}{named}", section.kind).into(), what: what.into() }
+}
+
+fn unknown_option(kind: &Kind, name: &str) -> String {
+    let near = kind.options.iter().find(|row| row.name.eq_ignore_ascii_case(name));
+    match near {
+        Some(row) => format!("unknown option {name}; did you mean {}?", row.name),
+        None => format!("unknown option {name}; `usp-agent check --print-options` lists the known ones"),
+    }
+}
+
+fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
+    let rows = kind.options.iter().filter(|row| row.required && section.get(row.name).is_none());
+    rows.map(|row| warning(section, section.line, format!("option {} is missing: {}", row.name, row.doc))).collect()
+}
+
+fn check_value(package: &Package, section: &Section, option: &Opt, row: &Row) -> Option<Warning> {
+    if matches!(option.value, OptValue::List(_)) && !row.list {
+        return Some(warning(section, option.line, format!("{} takes one value, not a list", row.name)));
+    }
+    let wrong = section.list(row.name).iter().find_map(|value| wrong(package, row.form, value))?;
+    Some(warning(section, option.line, format!("option {}: {wrong}", row.name)))
+}
+
+/// What is wrong with a value, None where nothing is. A secret is never repeated.
+fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
+    let fits = match form {
+        Form::Bool => boolean(value).is_some(),
+        Form::Number(least, most) => value.parse().is_ok_and(|n: u32| (least..=most).contains(&n)),
+        Form::Text | Form::Secret => true,
+        Form::Word(words) => words.contains(&value),
+        Form::Url => return url::Url::parse(value).err().map(|what| what.to_string()),
+        Form::Endpoint => value.chars().all(|c| c.is_ascii_graphic() && c != '/'),
+        Form::File => value.starts_with('/'),
+        Form::Section(kind) => is_section(package, kind, value),
+        Form::DateTime => value.len() >= 19 && value.as_bytes().get(10) == Some(&b'T'),
+    };
+    (!fits).then(|| format!("`{value}` is not {form}"))
+}
+
+fn is_section(package: &Package, kind: &str, name: &str) -> bool {
+    package.section(name).is_some_and(|section| &*section.kind == kind)
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool => write!(f, "0 or 1"),
+            Self::Number(least, u32::MAX) => write!(f, "a number from {least}"),
+            Self::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::Text | Self::Secret => write!(f, "a text"),
+            Self::Word(words) => write!(f, "{}", words.join(" or ")),
+            Self::Url => write!(f, "an address"),
+            Self::Endpoint => write!(f, "an endpoint id"),
+            Self::File => write!(f, "the absolute path of a file"),
+            Self::Section(kind) => write!(f, "the name of a {kind} section"),
+            Self::DateTime => write!(f, "a date and time like 2026-01-31T12:00:00Z"),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Every section type and option of `/etc/config/usp-agent`, one row each.
+//!
+//! Option names are the parameter names of TR-181 where there is one, else lower case. The table is what the checker,
+//! the defaults, `docs/configuration.md` and `usp-agent check --print-options` are made of.
+
+use Form::{Bool, DateTime, Endpoint, File, Number, Secret, Section, Text, Url, Word};
+
+/// What a value may look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `0`, `1` and the other words UCI takes for a boolean.
+    Bool,
+    /// A whole number within these bounds.
+    Number(u32, u32),
+    /// Any text.
+    Text,
+    /// Any text, never shown in a log.
+    Secret,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A controller's address, see [`super::url`].
+    Url,
+    /// A USP endpoint id.
+    Endpoint,
+    /// The absolute path of a file.
+    File,
+    /// The name of a section of this type.
+    Section(&'static str),
+    /// A TR-181 dateTime.
+    DateTime,
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may hold.
+    pub form: Form,
+    /// `list` instead of `option`.
+    pub list: bool,
+    /// A section without it means nothing.
+    pub required: bool,
+    /// What counts where it is left out; empty for nothing.
+    pub default: &'static str,
+    /// The parameter that shows it, relative to the section type's object; empty where none does.
+    pub parameter: &'static str,
+    /// One line for people.
+    pub doc: &'static str,
+}
+
+/// One section type.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// The word after `config`.
+    pub name: &'static str,
+    /// The TR-181 object or table its sections are; empty where none.
+    pub object: &'static str,
+    /// One line for people.
+    pub doc: &'static str,
+    /// Its options.
+    pub options: &'static [Row],
+}
+
+const fn row(name: &'static str, form: Form, default: &'static str, parameter: &'static str, doc: &'static str) -> Row {
+    Row { name, form, list: false, required: false, default, parameter, doc }
+}
+
+const fn list(name: &'static str, form: Form, parameter: &'static str, doc: &'static str) -> Row {
+    Row { name, form, list: true, required: false, default: "", parameter, doc }
+}
+
+const fn required(row: Row) -> Row {
+    Row { required: true, ..row }
+}
+
+/// Where OpenWrt's ca-bundle keeps the certification authorities it trusts.
+pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The MTPs this build speaks.
+pub const PROTOCOLS: &[&str] = &["MQTT", "WebSocket"];
+
+const ANY: u32 = u32::MAX;
+const ALIAS: Row = row("Alias", Text, "", "Alias", "a controller's own name for the row");
+const ENABLE: Row = row("Enable", Bool, "1", "Enable", "0 keeps the section without using it");
+const CA: Row = row("ca_file", File, "", "", "PEM file of trusted authorities instead of the agent's");
+const CERTIFICATE: Row = row("certificate", File, "", "", "PEM file of the own certificate, instead of the agent's");
+const KEY: Row = row("key", File, "", "", "PEM file of its private key");
+const RIGHTS: &str = "four characters rwxn, - for what is not allowed";
+
+/// All section types.
+#[rustfmt::skip]
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "localagent",
+        object: "Device.LocalAgent.",
+        doc: "the agent itself; one section",
+        options: &[
+            row("EndpointID", Endpoint, "", "EndpointID", "own endpoint id; left out: os::OUI-SERIAL of the router"),
+            row("log_level", Word(&["error", "warn", "info", "debug", "trace"]), "info", "", "least important event that is logged"),
+            row("AdvertisedDeviceSubtypes", Text, "", "AdvertisedDeviceSubtypes", "device subtypes for mDNS"),
+            row("ca_file", File, CA_FILE, "", "PEM file of the authorities that controllers and brokers are checked against"),
+            row("certificate", File, "", "", "PEM file of the own certificate"),
+            row("key", File, "", "", "PEM file of its private key"),
+            row("UntrustedRole", Section("role"), "untrusted", "ControllerTrust.UntrustedRole", "role of a controller without one, or on an unencrypted link"),
+            row("BannedRole", Section("role"), "", "ControllerTrust.BannedRole", "role of a controller whose certificate is revoked"),
+            list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys"),
+            row("MaxSubscriptionChangeAdoptionTime", Number(0, ANY), "5", "MaxSubscriptionChangeAdoptionTime", "seconds until a changed subscription counts"),
+        ],
+    },
+    Kind {
+        name: "controller",
+        object: "Device.LocalAgent.Controller.{i}.",
+        doc: "a controller the agent knows; no other may speak to it",
+        options: &[
+            row("url", Url, "", "", "short form: mqtt://, mqtts://, ws://, wss:// host[:port][/path], or `listen ws://[::]:8183/usp`"),
+            row("preset", Word(&["plain", "oktopus"]), "plain", "", "short form: the topics and paths this kind of controller expects"),
+            required(row("EndpointID", Endpoint, "", "EndpointID", "the controller's endpoint id")),
+            ENABLE,
+            list("role", Section("role"), "AssignedRole", "what it may do: `full`, `readonly` or a role section; left out: untrusted"),
+            row("AllowUnencrypted", Bool, "0", "", "1 grants its role on a link without TLS too; for a lab"),
+            ALIAS,
+            row("ControllerCode", Text, "", "ControllerCode", "kept for the controller"),
+            row("ProvisioningCode", Text, "", "ProvisioningCode", "kept for the controller"),
+            row("PeriodicNotifInterval", Number(1, ANY), "86400", "PeriodicNotifInterval", "seconds between Periodic! events"),
+            row("PeriodicNotifTime", DateTime, "0001-01-01T00:00:00Z", "PeriodicNotifTime", "phase of Periodic! events"),
+            row("USPNotifRetryMinimumWaitInterval", Number(1, 65535), "5", "USPNotifRetryMinimumWaitInterval", "seconds before an unanswered notification is sent again"),
+            row("USPNotifRetryIntervalMultiplier", Number(1000, 65535), "2000", "USPNotifRetryIntervalMultiplier", "thousandths by which that time grows"),
+            row("OnBoardingComplete", Bool, "1", "OnBoardingComplete", "0 sends an OnBoardRequest at start"),
+            row("OnBoardingRestartTime", Number(0, ANY), "0", "OnBoardingRestartTime", "seconds until the OnBoardRequest is sent again"),
+            row("ResultTypeFilter", Word(&["Success", "Failure", "Both"]), "Both", "TransferCompletePolicy.ResultTypeFilter", "which TransferComplete! events it gets"),
+            row("Username", Text, "", "", "short form: of the broker"),
+            row("Password", Secret, "", "", "short form: of the broker"),
+            row("ClientID", Text, "", "", "short form: MQTT client id"),
+            row("ProtocolVersion", Word(&["3.1.1", "5.0"]), "", "", "short form: of MQTT"),
+            row("Topic", Text, "", "", "short form: MQTT topic the controller listens to"),
+            row("ResponseTopicConfigured", Text, "", "", "short form: MQTT topic the agent listens to"),
+            row("PublishQoS", Number(0, 2), "", "", "short form: MQTT quality of service"),
+            CA,
+            CERTIFICATE,
+            KEY,
+        ],
+    },
+    Kind {
+        name: "controller_mtp",
+        object: "Device.LocalAgent.Controller.{i}.MTP.{i}.",
+        doc: "a way to reach a controller",
+        options: &[
+            required(row("controller", Section("controller"), "", "", "the controller it reaches")),
+            ENABLE,
+            ALIAS,
+            required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "each protocol once per controller")),
+            row("Order", Number(0, ANY), "0", "Order", "the lowest that works is used"),
+            row("Host", Text, "", "WebSocket.Host", "WebSocket: name or address of the controller"),
+            row("Port", Number(1, 65535), "443", "WebSocket.Port", "WebSocket: its port"),
+            row("Path", Text, "/", "WebSocket.Path", "WebSocket: path of the request"),
+            row("EnableEncryption", Bool, "1", "WebSocket.EnableEncryption", "WebSocket: TLS"),
+            row("KeepAliveInterval", Number(1, ANY), "30", "WebSocket.KeepAliveInterval", "WebSocket: seconds between pings"),
+            row("SessionRetryMinimumWaitInterval", Number(1, 65535), "5", "WebSocket.SessionRetryMinimumWaitInterval", "WebSocket: seconds before the first new try"),
+            row("SessionRetryIntervalMultiplier", Number(1000, 65535), "2000", "WebSocket.SessionRetryIntervalMultiplier", "WebSocket: thousandths by which that time grows"),
+            row("mtp", Section("mtp"), "", "MQTT.AgentMTPReference", "MQTT: the own MTP it goes through; left out: the first MQTT one"),
+            row("Topic", Text, "", "MQTT.Topic", "MQTT: the topic the controller listens to"),
+            row("PublishRetainResponse", Bool, "0", "MQTT.PublishRetainResponse", "MQTT: responses are retained by the broker"),
+            row("PublishRetainNotify", Bool, "0", "MQTT.PublishRetainNotify", "MQTT: notifications are retained by the broker"),
+            CA,
+            CERTIFICATE,
+            KEY,
+        ],
+    },
+    Kind {
+        name: "mtp",
+        object: "Device.LocalAgent.MTP.{i}.",
+        doc: "a way the agent is reached: an MQTT client with its topic, or a WebSocket server",
+        options: &[
+            ENABLE,
+            ALIAS,
+            required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "MQTT or WebSocket")),
+            row("EnableMDNS", Bool, "0", "EnableMDNS", "announce it on the local network"),
+            row("mqtt", Section("mqtt"), "", "MQTT.Reference", "MQTT: the client it uses; required there"),
+            row("ResponseTopicConfigured", Text, "", "MQTT.ResponseTopicConfigured", "MQTT: the topic the agent listens to; {EndpointID} is filled in"),
+            row("PublishQoS", Number(0, 2), "1", "MQTT.PublishQoS", "MQTT: quality of service of what is published"),
+            list("Interfaces", Text, "WebSocket.Interfaces", "WebSocket: the network interfaces it serves; left out: all"),
+            row("address", Text, "::", "", "WebSocket: the address it listens at"),
+            row("Port", Number(1, 65535), "8183", "WebSocket.Port", "WebSocket: the port it listens at"),
+            row("Path", Text, "/usp", "WebSocket.Path", "WebSocket: the path it serves"),
+            row("EnableEncryption", Bool, "1", "WebSocket.EnableEncryption", "WebSocket: TLS, with certificate and key"),
+            row("KeepAliveInterval", Number(1, ANY), "60", "WebSocket.KeepAliveInterval", "WebSocket: seconds between pings"),
+            CA,
+            CERTIFICATE,
+            KEY,
+        ],
+    },
+    Kind {
+        name: "mqtt",
+        object: "Device.MQTT.Client.{i}.",
+        doc: "a connection to an MQTT broker",
+        options: &[
+            ENABLE,
+            ALIAS,
+            row("Name", Text, "", "Name", "left out: the section's name"),
+            required(row("BrokerAddress", Text, "", "BrokerAddress", "name or address of the broker")),
+            row("BrokerPort", Number(1, 65535), "1883", "BrokerPort", "its port"),
+            row("TransportProtocol", Word(&["TCP/IP", "TLS"]), "TCP/IP", "TransportProtocol", "TLS encrypts"),
+            row("ProtocolVersion", Word(&["3.1.1", "5.0"]), "5.0", "ProtocolVersion", "of MQTT"),
+            row("ClientID", Text, "", "ClientID", "left out: the broker assigns one (5.0), else the endpoint id"),
+            row("Username", Text, "", "Username", "for the broker"),
+            row("Password", Secret, "", "Password", "for the broker"),
+            row("KeepAliveTime", Number(0, 65535), "60", "KeepAliveTime", "seconds between signs of life"),
+            row("CleanSession", Bool, "1", "CleanSession", "3.1.1: start without the old session"),
+            row("CleanStart", Bool, "1", "CleanStart", "5.0: start without the old session"),
+            row("SessionExpiryInterval", Number(0, ANY), "0", "SessionExpiryInterval", "5.0: seconds the broker keeps a session that ended"),
+            row("RequestResponseInfo", Bool, "1", "RequestResponseInfo", "5.0: ask the broker for a response topic"),
+            row("RequestProblemInfo", Bool, "1", "RequestProblemInfo", "5.0: ask the broker for reasons"),
+            row("ConnectRetryTime", Number(1, 65535), "5", "ConnectRetryTime", "seconds before the first new try"),
+            row("ConnectRetryIntervalMultiplier", Number(1000, 65535), "2000", "ConnectRetryIntervalMultiplier", "thousandths by which that time grows"),
+            row("ConnectRetryMaxInterval", Number(1, ANY), "30720", "ConnectRetryMaxInterval", "seconds it grows to at most"),
+            CA,
+            CERTIFICATE,
+            KEY,
+        ],
+    },
+    Kind {
+        name: "mqtt_subscription",
+        object: "Device.MQTT.Client.{i}.Subscription.{i}.",
+        doc: "a topic an MQTT client subscribes to beside the response topic",
+        options: &[
+            required(row("mqtt", Section("mqtt"), "", "", "the client")),
+            ENABLE,
+            ALIAS,
+            required(row("Topic", Text, "", "Topic", "topic filter")),
+            row("QoS", Number(0, 2), "0", "QoS", "quality of service"),
+        ],
+    },
+    Kind {
+        name: "subscription",
+        object: "Device.LocalAgent.Subscription.{i}.",
+        doc: "what a controller wants to be told of",
+        options: &[
+            required(row("controller", Section("controller"), "", "Recipient", "the recipient")),
+            ENABLE,
+            ALIAS,
+            required(row("ID", Text, "", "ID", "the controller's name for it")),
+            required(row("NotifType", Word(&["ValueChange", "ObjectCreation", "ObjectDeletion", "OperationComplete", "Event"]), "", "NotifType", "what kind of notification")),
+            list("ReferenceList", Text, "ReferenceList", "the paths it is about"),
+            row("Persistent", Bool, "0", "Persistent", "1 keeps it across restarts"),
+            row("TimeToLive", Number(0, ANY), "0", "TimeToLive", "seconds it lives; 0 for ever"),
+            row("NotifRetry", Bool, "0", "NotifRetry", "1 repeats a notification until it is answered"),
+            row("NotifExpiration", Number(0, ANY), "0", "NotifExpiration", "seconds it is repeated; 0 for ever"),
+            row("CreationDate", DateTime, "", "CreationDate", "set by the agent"),
+            row("TriggerAction", Word(&["Notify", "Config", "NotifyAndConfig"]), "Notify", "TriggerAction", "what happens"),
+            row("TriggerConfigSettings", Text, "", "TriggerConfigSettings", "Path=Value,... that is set then"),
+        ],
+    },
+    Kind {
+        name: "role",
+        object: "Device.LocalAgent.ControllerTrust.Role.{i}.",
+        doc: "a named set of permissions; `full`, `readonly` and `untrusted` are there without a section",
+        options: &[ENABLE, ALIAS, row("Name", Text, "", "Name", "left out: the section's name")],
+    },
+    Kind {
+        name: "permission",
+        object: "Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.",
+        doc: "what a role may do with some paths",
+        options: &[
+            required(row("role", Section("role"), "", "", "the role")),
+            ENABLE,
+            ALIAS,
+            row("Order", Number(0, ANY), "0", "Order", "the highest that matches a path decides"),
+            list("Targets", Text, "Targets", "the paths: objects with all below, rows, search paths"),
+            row("Param", Text, "----", "Param", RIGHTS),
+            row("Obj", Text, "----", "Obj", RIGHTS),
+            row("InstantiatedObj", Text, "----", "InstantiatedObj", RIGHTS),
+            row("CommandEvent", Text, "----", "CommandEvent", RIGHTS),
+        ],
+    },
+    Kind {
+        name: "boot_parameter",
+        object: "Device.LocalAgent.Controller.{i}.BootParameter.{i}.",
+        doc: "a parameter that a controller gets with Boot!",
+        options: &[
+            required(row("controller", Section("controller"), "", "", "the controller")),
+            ENABLE,
+            ALIAS,
+            required(row("ParameterName", Text, "", "ParameterName", "path of the parameter; wildcards allowed")),
+        ],
+    },
+];
+
+/// The section type called `name`.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl Kind {
+    /// The option called `name`.
+    pub fn option(&self, name: &str) -> Option<&'static Row> {
+        self.options.iter().find(|row| row.name == name)
+    }
+}
