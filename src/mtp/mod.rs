@@ -7,9 +7,15 @@
 use bytes::Bytes;
 
 pub mod backoff;
+mod link;
 pub mod mqtt;
+mod report;
+mod stream;
 pub mod tls;
 pub mod websocket;
+
+pub use report::{HELD_BYTES, HELD_EVENTS, HELD_RECORDS};
+pub use stream::Limits;
 
 /// Which link of this process, given by the daemon when it starts one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,232 @@
+//! The byte stream under every transport: TCP, or TLS over TCP, with a deadline on each step.
+
+use super::tls;
+use super::{Peer, tls::TlsFault};
+use bytes::Bytes;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+/// Addresses of one name that are tried in turn.
+const ADDRESSES_TRIED: usize = 6;
+/// Bytes of a peer that goes on talking which are read away before its connection is dropped.
+const LINGER_BYTES: usize = 4 * super::MAX_RECORD;
+
+/// Times that bound what a peer can do by doing nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From the name look-up to the end of the transport's own handshake.
+    pub handshake: Duration,
+    /// The peer takes not one byte of what waits for it.
+    pub stall: Duration,
+    /// A goodbye is answered, or the connection is dropped.
+    pub goodbye: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            handshake: Duration::from_secs(10),
+            stall: Duration::from_secs(20),
+            goodbye: Duration::from_millis(1500),
+        }
+    }
+}
+
+enum Inner {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+}
+
+/// A connection, plain or encrypted, which counts what the peer took.
+pub(crate) struct Stream {
+    inner: Inner,
+    taken: u64,
+}
+
+impl Stream {
+    pub(crate) fn plain(tcp: TcpStream) -> Self {
+        Stream { inner: Inner::Plain(tcp), taken: 0 }
+    }
+
+    pub(crate) fn encrypted(tls: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
+        Stream { inner: Inner::Tls(Box::new(tls.into())), taken: 0 }
+    }
+
+    /// Bytes the network took so far: a measure of progress.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What the connection itself tells of the other side.
+    pub(crate) fn peer(&self) -> Peer {
+        let (tcp, certificate) = match &self.inner {
+            Inner::Plain(tcp) => (tcp, None),
+            Inner::Tls(tls) => (tls.get_ref().0, peer_certificate(tls)),
+        };
+        let certificate_ids = certificate.as_deref().map(tls::endpoint_ids).unwrap_or_default();
+        Peer {
+            encrypted: matches!(self.inner, Inner::Tls(_)),
+            certificate_ids,
+            certificate,
+            address: tcp.peer_addr().map(|a| a.to_string()).unwrap_or_default().into(),
+            ..Peer::default()
+        }
+    }
+
+    /// Ends our side and reads away what the peer still sends, so that it sees our last words
+    /// rather than a reset. Bounded by the caller's deadline and [`LINGER_BYTES`].
+    pub(crate) async fn linger(&mut self) {
+        if self.shutdown().await.is_err() {
+            return;
+        }
+        let mut sink = [0u8; 2048];
+        let mut left = LINGER_BYTES;
+        while let Ok(read @ 1..) = self.read(&mut sink).await {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
+fn peer_certificate(tls: &tokio_rustls::TlsStream<TcpStream>) -> Option<Bytes> {
+    let chain = tls.get_ref().1.peer_certificates()?;
+    chain.first().map(|der| Bytes::copy_from_slice(der.as_ref()))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Inner::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Inner::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        };
+        if let Poll::Ready(Ok(count)) = &written {
+            self.taken = self.taken.wrapping_add(u64::try_from(*count).unwrap_or(u64::MAX));
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Inner::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Looks the host up, connects to the first of its addresses that answers, and encrypts where asked.
+///
+/// # Errors
+/// One sentence that names the step which failed and what to check.
+pub(crate) async fn dial(
+    host: &str,
+    port: u16,
+    tls: Option<&tls::ClientTls>,
+    deadline: Instant,
+) -> Result<Stream, String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let connector = tls.map(|settings| settings.connector(host)).transpose().map_err(|fault| fault.to_string())?;
+    let addresses = look_up(host, port, deadline).await?;
+    let tcp = connect(host, port, &addresses, deadline).await?;
+    // Answers are small and awaited; Nagle would hold them back.
+    let _ = tcp.set_nodelay(true);
+    let Some(connector) = connector else { return Ok(Stream::plain(tcp)) };
+    match tokio::time::timeout_at(deadline, connector.connect(tcp)).await {
+        Ok(Ok(tls)) => Ok(Stream::encrypted(tls)),
+        Ok(Err(fault)) => Err(format!("{host}:{port}: {fault}")),
+        Err(_) => Err(format!("{host}:{port} does not answer the TLS handshake: does that port speak TLS?")),
+    }
+}
+
+async fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+    match tokio::time::timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
+        Err(_) => Err(format!("the name {host} was not resolved in time: check the router's DNS servers")),
+        Ok(Err(error)) => {
+            Err(format!("the name {host} cannot be resolved: {error}: check the name and the router's DNS"))
+        }
+        Ok(Ok(addresses)) => Ok(spread(addresses.collect())),
+    }
+}
+
+/// The first addresses of both families in turn, so that one dead family does not use up the tries.
+fn spread(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let longest = first.len().max(second.len());
+    let pairs = (0..longest).flat_map(|i| [first.get(i), second.get(i)]);
+    pairs.flatten().take(ADDRESSES_TRIED).copied().collect()
+}
+
+async fn connect(host: &str, port: u16, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, String> {
+    let mut why = format!("the name {host} has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = u32::try_from(addresses.len() - tried).unwrap_or(1).min(3);
+        why = match timeout(left / share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => format!("no connection to {host}:{port} ({address}): {error}"),
+            Err(_) => format!("no connection to {host}:{port} ({address}): no answer"),
+        };
+    }
+    Err(why)
+}
+
+/// A sentence for an I/O error of an established connection, TLS alerts included.
+pub(crate) fn explain_io(error: &io::Error) -> String {
+    match TlsFault::of_io(error) {
+        Some(fault) => fault.to_string(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "the peer closed the connection".into(),
+        None => format!("the connection broke: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_both_families_take_turns() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (v6, v4) = (["[::1]:1", "[::2]:1", "[::3]:1"], ["1.1.1.1:1"]);
+        let given = v6.iter().chain(&v4).map(|text| address(text)).collect();
+        let order = spread(given);
+        assert_eq!(order, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"].map(address));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_named() {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let why = dial("127.0.0.1", 1, None, deadline).await.err().unwrap();
+        assert!(why.contains("127.0.0.1:1") && why.contains("refused"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_named() {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let why = dial("no-such-host.invalid", 1, None, deadline).await.err().unwrap();
+        assert!(why.contains("no-such-host.invalid"), "{why}");
+    }
+}

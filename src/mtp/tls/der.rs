@@ -1,0 +1,152 @@
+//! The few fields of a certificate a person wants to read: names and dates. Decides nothing about trust,
+//! except the dates of a pinned certificate.
+
+/// One DER element: tag, content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x83 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// The contents of the elements of a sequence, at most 64 of them.
+fn elements(mut der: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut found = Vec::new();
+    while let (Some((tag, content, rest)), true) = (element(der), found.len() < 64) {
+        found.push((tag, content));
+        der = rest;
+    }
+    found
+}
+
+/// The fields of the to-be-signed part from the serial number on.
+fn fields(certificate: &[u8]) -> Option<Vec<(u8, &[u8])>> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, signed, _) = element(certificate)?;
+    let mut fields = elements(signed);
+    if fields.first()?.0 == 0xa0 {
+        fields.remove(0);
+    }
+    Some(fields)
+}
+
+/// Issuer and subject as text: the common name, else the organisation.
+pub(super) fn issuer_and_subject(certificate: &[u8]) -> Option<(String, String)> {
+    let fields = fields(certificate)?;
+    Some((name(fields.get(2)?.1), name(fields.get(4)?.1)))
+}
+
+/// notBefore and notAfter in seconds since 1970.
+pub(super) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
+    let fields = fields(certificate)?;
+    let dates = elements(fields.get(3)?.1);
+    Some((seconds(dates.first()?)?, seconds(dates.get(1)?)?))
+}
+
+fn name(sequence: &[u8]) -> String {
+    const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+    const ORGANISATION: [u8; 3] = [0x55, 0x04, 0x0a];
+    let attribute = |oid: [u8; 3]| {
+        elements(sequence).into_iter().flat_map(|(_, set)| elements(set)).find_map(|(_, pair)| {
+            let parts = elements(pair);
+            (parts.first()?.1 == oid).then(|| printable(parts.get(1).map_or(&[], |part| part.1)))
+        })
+    };
+    attribute(COMMON_NAME).or_else(|| attribute(ORGANISATION)).unwrap_or_else(|| "(no name)".into())
+}
+
+/// Control characters of a peer's certificate have no business in a log.
+fn printable(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// UTCTime (0x17) or GeneralizedTime (0x18), both in Z.
+fn seconds((tag, text): &(u8, &[u8])) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (year, rest) = match tag {
+        0x17 => {
+            let year: i64 = text.get(..2)?.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
+        }
+        0x18 => (text.get(..4)?.parse().ok()?, text.get(4..)?),
+        _ => return None,
+    };
+    let part = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
+    let days = days_from_civil(year, part(0)?, part(2)?);
+    Some(days * 86_400 + part(4)? * 3600 + part(6)? * 60 + part(8)?)
+}
+
+/// Days since 1970-01-01 (H. Hinnant's algorithm).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// "2026-11-23" of seconds since 1970.
+pub(super) fn date(seconds: i64) -> String {
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+
+    fn certificate() -> Vec<u8> {
+        let mut params = CertificateParams::new(vec!["router.example".into()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Test \u{7}CA");
+        params.not_before = date_time_ymd(2024, 2, 29);
+        params.not_after = date_time_ymd(2051, 12, 31);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn names_and_dates_are_read() {
+        let der = certificate();
+        assert_eq!(issuer_and_subject(&der), Some(("Test CA".into(), "Test CA".into())));
+        let (from, to) = validity(&der).unwrap();
+        assert_eq!((date(from), date(to)), ("2024-02-29".into(), "2051-12-31".into()));
+    }
+
+    #[test]
+    fn dates_of_both_centuries_come_back() {
+        for days in (-30_000..60_000).step_by(97) {
+            let text = date(days * 86_400);
+            let part = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
+            assert_eq!(days_from_civil(part(0..4), part(5..7), part(8..10)), days, "{text}");
+        }
+    }
+
+    #[test]
+    fn mangled_certificates_are_none_not_a_panic() {
+        let der = certificate();
+        for cut in 0..der.len() {
+            let _ = (issuer_and_subject(&der[..cut]), validity(&der[..cut]));
+        }
+        for at in 0..der.len() {
+            let mut mangled = der.clone();
+            mangled[at] ^= 0xff;
+            let _ = (issuer_and_subject(&mangled), validity(&mangled));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What went wrong with TLS, as one sentence that says what to check.
+
+use super::{Identity, der};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::{AlertDescription, CertificateError, Error};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsFault {
+    /// A file of ours is missing or of no use.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The host is neither a name nor an address.
+    BadHost(Box<str>),
+    /// The peer's certificate was refused, or it refused ours, or it does not speak TLS.
+    Handshake(String),
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TlsFault::File { path, why } => write!(f, "{} {why}", path.display()),
+            TlsFault::BadHost(host) => write!(f, "\"{host}\" is neither a host name nor an address"),
+            TlsFault::Handshake(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for TlsFault {}
+
+impl TlsFault {
+    pub(super) fn setup(error: impl fmt::Display) -> Self {
+        TlsFault::Handshake(format!("TLS cannot be set up: {error}"))
+    }
+
+    pub(super) fn identity(identity: &Identity, error: &Error) -> Self {
+        let why = match error {
+            Error::InconsistentKeys(_) => {
+                format!("does not belong to the private key {}", identity.key.display())
+            }
+            error => format!("and {} cannot be used together: {error}", identity.key.display()),
+        };
+        TlsFault::File { path: identity.certificate.clone(), why }
+    }
+
+    /// A handshake that ended in an I/O error, with the TLS reason inside where there is one.
+    pub(super) fn of_handshake(error: &io::Error) -> Self {
+        TlsFault::of_io(error).unwrap_or_else(|| {
+            TlsFault::Handshake(match error.kind() {
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                    "the peer closed the connection during the TLS handshake: does that port speak TLS?".into()
+                }
+                _ => format!("the TLS handshake failed: {error}"),
+            })
+        })
+    }
+
+    /// The TLS reason inside an I/O error.
+    pub(in crate::mtp) fn of_io(error: &io::Error) -> Option<Self> {
+        let error = error.get_ref()?.downcast_ref::<Error>()?;
+        Some(TlsFault::Handshake(match error {
+            Error::AlertReceived(alert) => alert_sentence(*alert),
+            Error::InvalidMessage(_) => "the peer does not speak TLS on that port".into(),
+            Error::NoCertificatesPresented => {
+                "the peer presented no certificate: it needs one of an authority trusted here".into()
+            }
+            Error::PeerIncompatible(reason) => format!("no common TLS version or cipher suite ({reason:?})"),
+            Error::InvalidCertificate(reason) => certificate_sentence(reason, "the peer's certificate"),
+            error => format!("TLS failed: {error}"),
+        }))
+    }
+
+    /// A server's certificate that was refused. `alone`: it came without intermediates.
+    pub(super) fn refused(error: &Error, certificate: &CertificateDer<'_>, alone: bool, trust: &Path) -> Self {
+        let (issuer, subject) = der::issuer_and_subject(certificate).unwrap_or_default();
+        let which = format!("the server's certificate \"{subject}\"");
+        TlsFault::Handshake(match error {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                let alone = if alone { ", and the server sent no intermediate certificate" } else { "" };
+                format!("{which} is issued by \"{issuer}\", which is not trusted by {}{alone}", trust.display())
+            }
+            Error::InvalidCertificate(reason) => certificate_sentence(reason, &which),
+            error => format!("{which} was refused: {error}"),
+        })
+    }
+}
+
+fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
+    match reason {
+        CertificateError::ExpiredContext { not_after, time } => {
+            format!("{which} expired on {}; the clock says {}", day(not_after), day(time))
+        }
+        CertificateError::NotValidYetContext { not_before, time } => {
+            format!("{which} is not valid before {}; the clock says {}", day(not_before), day(time))
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = if presented.is_empty() { "no name".into() } else { presented.join(", ") };
+            format!("{which} is not for {} but for {names}", expected.to_str())
+        }
+        CertificateError::UnknownIssuer => format!("{which} is of an authority that is not trusted"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            format!("{which} is not made for this purpose (extended key usage)")
+        }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            format!("{which} is an authority's: name its file as the CA file to trust it as it is")
+        }
+        reason => format!("{which} was refused: {reason}"),
+    }
+}
+
+fn alert_sentence(alert: AlertDescription) -> String {
+    let alert_name = format!("{alert:?}");
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            format!("the peer asks for a client certificate ({alert_name}): configure one")
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::AccessDenied => format!("the peer refuses our certificate ({alert_name})"),
+        AlertDescription::ProtocolVersion => "the peer does not accept our TLS versions".into(),
+        _ => format!("the peer ended TLS with the alert {alert_name}"),
+    }
+}
+
+fn day(time: &UnixTime) -> String {
+    der::date(i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 2))
+}

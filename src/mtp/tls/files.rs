@@ -1,0 +1,63 @@
+//! Certificates and keys from PEM files, read whole and with a limit.
+
+use super::{Identity, TlsFault, Trust};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
+
+/// The largest PEM file that is read, in bytes; a full CA bundle has 220 kB.
+const MAX_PEM: u64 = 2 * 1024 * 1024;
+
+/// What a [`Trust`] file holds.
+pub(super) struct Anchors {
+    pub(super) roots: RootCertStore,
+    /// Certificates trusted as they are, when the owner named the file.
+    pub(super) pinned: Vec<CertificateDer<'static>>,
+    pub(super) path: PathBuf,
+}
+
+/// Reads the trusted certificates.
+pub(super) fn anchors(trust: &Trust) -> Result<Anchors, TlsFault> {
+    let (Trust::Bundle(path) | Trust::File(path)) = trust;
+    let pem = read(path)?;
+    let mut anchors = Anchors { roots: RootCertStore::empty(), pinned: Vec::new(), path: path.clone() };
+    for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
+        if matches!(trust, Trust::File(_)) {
+            anchors.pinned.push(certificate.clone());
+        }
+        // A bundle may hold certificates no verifier can use; the others still serve.
+        let _ = anchors.roots.add(certificate);
+    }
+    match anchors.roots.is_empty() {
+        true => Err(TlsFault::File { path: path.clone(), why: "holds no certificate in PEM form".into() }),
+        false => Ok(anchors),
+    }
+}
+
+/// Reads our certificate chain and private key.
+pub(super) fn identity(
+    identity: &Identity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsFault> {
+    let pem = read(&identity.certificate)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
+    if chain.is_empty() {
+        let why = "holds no certificate in PEM form".into();
+        return Err(TlsFault::File { path: identity.certificate.clone(), why });
+    }
+    let pem = read(&identity.key)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsFault::File {
+        path: identity.key.clone(),
+        why: "holds no private key in PEM form (PKCS#8, SEC1 or PKCS#1, not encrypted)".into(),
+    })?;
+    Ok((chain, key))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
+    let fault = |why: String| TlsFault::File { path: path.into(), why };
+    let size = std::fs::metadata(path).map_err(|e| fault(format!("cannot be read: {e}")))?.len();
+    if size > MAX_PEM {
+        return Err(fault(format!("has {size} bytes, the limit is {MAX_PEM}")));
+    }
+    std::fs::read(path).map_err(|e| fault(format!("cannot be read: {e}")))
+}
