@@ -1,0 +1,89 @@
+//! Calls of objects of ours, and how they are answered.
+
+use std::rc::{Rc, Weak};
+
+use super::driver::Shared;
+use super::message::{kind, request, status};
+use crate::backend::Table;
+
+/// How many calls of one object may wait for the agent; more are answered with status 11.
+pub(super) const MAX_CALLS: usize = 16;
+
+/// A call as it came.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) object: u32,
+    pub(super) seq: u16,
+    pub(super) peer: u32,
+    /// The caller wants no answer.
+    pub(super) silent: bool,
+    pub(super) method: Box<str>,
+    pub(super) args: Table,
+    pub(super) user: Box<str>,
+}
+
+/// A call of an object of ours. Dropped without an answer it is answered with status 9, so
+/// that no caller waits in vain.
+#[derive(Debug)]
+pub struct Invocation {
+    call: Call,
+    epoch: u32,
+    shared: Weak<Shared>,
+    answered: bool,
+}
+
+impl Invocation {
+    pub(super) fn new(call: Call, shared: &Rc<Shared>) -> Self {
+        Self { call, epoch: shared.epoch(), shared: Rc::downgrade(shared), answered: false }
+    }
+
+    /// Which method; one of the object's signature.
+    pub fn method(&self) -> &str {
+        &self.call.method
+    }
+
+    /// The arguments as they came, unchecked.
+    pub fn args(&self) -> &Table {
+        &self.call.args
+    }
+
+    /// The user name of the caller as ubusd knows it.
+    pub fn user(&self) -> &str {
+        &self.call.user
+    }
+
+    /// Answers with data. What is over the limit of the bus becomes status 9.
+    pub fn reply(mut self, data: &Table) {
+        match request::data(self.call.object, data) {
+            Ok(body) => {
+                self.send(kind::DATA, body);
+                self.finish(status::OK);
+            }
+            Err(_) => self.finish(status::UNKNOWN_ERROR),
+        }
+    }
+
+    /// Answers with a status alone, see [`status`].
+    pub fn end(mut self, code: u32) {
+        self.finish(code);
+    }
+
+    fn finish(&mut self, code: u32) {
+        self.answered = true;
+        self.send(kind::STATUS, request::status(code, self.call.object));
+    }
+
+    fn send(&self, kind: u8, body: super::message::Body) {
+        if let Some(shared) = self.shared.upgrade().filter(|shared| shared.epoch() == self.epoch && !self.call.silent) {
+            shared.answer(kind, self.call.seq, self.call.peer, body);
+        }
+    }
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.finish(status::UNKNOWN_ERROR);
+        }
+    }
+}
