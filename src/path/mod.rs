@@ -202,6 +202,17 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// The paths of a comma-separated list, as in ReferenceList: a comma within quotes divides nothing,
+/// blanks around a path and empty items are left out.
+pub fn split_list(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let items = list.split(move |character| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
+    });
+    items.map(str::trim).filter(|item| !item.is_empty())
+}
+
 impl Constant<'_> {
     /// The constant with its escapes (`%22`, `%25`) resolved. Any other ASCII escape is resolved
     /// too; a percent sign that begins no escape stands for itself.

@@ -98,6 +98,9 @@ fn examples_of_the_standard() {
         ),
         ("Device.WiFi.AccessPoint.{i}.AssociatedDevice.", "Device WiFi AccessPoint {i} AssociatedDevice object"),
         ("Device.WiFi.Radio.{i}.Stats", "Device WiFi Radio {i} parameter:Stats"),
+        ("Device.IP.Interface.{i}.Reset()", "Device IP Interface {i} command:Reset"),
+        ("Device.LocalAgent.Controller.{i}.Triggered!", "Device LocalAgent Controller {i} event:Triggered"),
+        ("Device.WiFi.SSID.1.LowerLayers+.", "Device WiFi SSID 1 LowerLayers+ object"),
         ("Device.", "Device object"),
         ("Device.LocalAgent.X_EXAMPLE-COM_Note", "Device LocalAgent parameter:X_EXAMPLE-COM_Note"),
     ];
@@ -243,6 +246,14 @@ fn relative_parameters() {
     for text in ["", "A.", "A.*.B", "A.[B==1].C", "Ref+.C", "A.{i}.B", "Reset()", "Boot!", "1.A", "A B", "A.1"] {
         assert!(parse_relative(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn lists_of_paths() {
+    let list = r#" Device.A.[B=="x,y"&&C==1]., ,Device.B.*.C,Device.D"#;
+    let items: Vec<_> = split_list(list).collect();
+    assert_eq!(items, [r#"Device.A.[B=="x,y"&&C==1]."#, "Device.B.*.C", "Device.D"]);
+    assert_eq!(split_list("").count(), 0);
 }
 
 #[test]

@@ -60,18 +60,29 @@ pub struct MessageFault {
     pub fault: Fault,
 }
 
-/// Decodes a message. The body decides what it is; the header's msg_type only informs (R-MSG.10).
+/// Decodes a message that an Agent received. The body decides what it is; the header's msg_type
+/// only informs (R-MSG.10).
 ///
 /// # Errors
-/// 7001 for a request of a kind that is not known, 7004 for one that breaks the schema (R-ENC.2,
-/// R-ENC.3, R-MSG.6 to R-MSG.8), 7005 for more than [`MAX_ENTRIES`].
+/// 7001 for a request of a kind that is not known, and for a response that answers nothing an Agent
+/// asks; 7004 for a message that breaks the schema (R-ENC.2, R-ENC.3, R-MSG.6 to R-MSG.8), 7005 for
+/// more than [`MAX_ENTRIES`].
 pub fn decode(bytes: Bytes) -> Result<Incoming, MessageFault> {
+    decode_within(bytes, MAX_ENTRIES)
+}
+
+/// As [`decode`], for the Controllers of tests and demonstrations: any response, of any size.
+pub fn decode_at_controller(bytes: Bytes) -> Result<Incoming, MessageFault> {
+    decode_within(bytes, usize::MAX)
+}
+
+fn decode_within(bytes: Bytes, max_entries: usize) -> Result<Incoming, MessageFault> {
     let outline = Outline::of(&bytes).map_err(|Malformed| MessageFault {
         msg_id: None,
         fault: Fault::new(Code::MessageFailed, "message is not protobuf"),
     })?;
     let refuse = |fault: Fault| MessageFault { msg_id: outline.return_id(), fault };
-    outline.check().map_err(refuse)?;
+    outline.check(max_entries).map_err(refuse)?;
     let message = msg::Msg::decode(bytes.clone());
     let message = message.map_err(|_| refuse(invalid("message does not follow the schema")))?;
     incoming(message).ok_or_else(|| refuse(invalid("message holds nothing")))
@@ -106,14 +117,22 @@ struct Outline<'a> {
     request: Option<&'a [u8]>,
     contents: usize,
     entries: usize,
+    for_controllers: bool,
 }
 
-/// Field numbers of `Body` and `Request` as far as the outline needs them.
+/// The fields of `Body`.
 const REQUEST: u32 = 1;
-const SET: u32 = 4;
-const ADD: u32 = 5;
-const LAST_REQUEST: u32 = 11;
-const LAST_RESPONSE: u32 = 11;
+const RESPONSE: u32 = 2;
+const ERROR: u32 = 3;
+/// The last field of both `Request` and `Response`.
+const LAST_KIND: u32 = 11;
+/// Set and Add, whose objects hold the settings.
+const NESTED_REQUESTS: [u32; 2] = [4, 5];
+/// RegisterResp and DeregisterResp, whose results hold paths.
+const NESTED_RESPONSES: [u32; 2] = [10, 11];
+/// What answers an Agent: NotifyResp, RegisterResp and DeregisterResp. The others go deeper than
+/// the entries are counted.
+const AGENT_RESPONSES: [u32; 3] = [8, 10, 11];
 
 impl<'a> Outline<'a> {
     fn of(message: &'a [u8]) -> Result<Self, Malformed> {
@@ -144,28 +163,31 @@ impl<'a> Outline<'a> {
     /// be refused by id.
     fn body(&mut self, body: &'a [u8]) {
         self.bodies += 1;
-        for field in Fields::of(body) {
-            let Ok((number @ 1..=3, Value::Bytes(content))) = field else { continue };
+        for field in Fields::of(body).flatten() {
+            let (number @ REQUEST..=ERROR, Value::Bytes(content)) = field else { continue };
             self.kinds += 1;
-            if number == REQUEST {
-                self.request = Some(content);
+            match number {
+                REQUEST => {
+                    self.request = Some(content);
+                    self.contents(content, NESTED_REQUESTS, |_| true);
+                }
+                RESPONSE => self.contents(content, NESTED_RESPONSES, |number| AGENT_RESPONSES.contains(&number)),
+                _ => {
+                    self.contents += 1;
+                    self.entries += entries(content, false);
+                }
             }
-            self.contents += match number {
-                REQUEST => self.request_contents(content),
-                2 => Fields::of(content).flatten().filter(|(n, _)| (1..=LAST_RESPONSE).contains(n)).count(),
-                _ => 1,
-            };
         }
     }
 
-    fn request_contents(&mut self, request: &[u8]) -> usize {
-        let mut contents = 0;
-        for (number, value) in Fields::of(request).flatten() {
-            let (1..=LAST_REQUEST, Value::Bytes(content)) = (number, value) else { continue };
-            contents += 1;
-            self.entries += entries(content, matches!(number, SET | ADD));
+    /// The request or response inside; `bounded` are those whose entries an Agent may decode.
+    fn contents(&mut self, kind: &[u8], nested: [u32; 2], bounded: impl Fn(u32) -> bool) {
+        for (number, value) in Fields::of(kind).flatten() {
+            let (1..=LAST_KIND, Value::Bytes(content)) = (number, value) else { continue };
+            self.contents += 1;
+            self.for_controllers |= !bounded(number);
+            self.entries += entries(content, nested.contains(&number));
         }
-        contents
     }
 
     fn is_request(&self) -> bool {
@@ -178,7 +200,7 @@ impl<'a> Outline<'a> {
         usable.then(|| msg_id.to_owned())
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self, max_entries: usize) -> Result<(), Fault> {
         if self.headers != 1 || self.bodies != 1 {
             return Err(invalid("message must hold one header and one body"));
         }
@@ -191,8 +213,11 @@ impl<'a> Outline<'a> {
         if self.kinds != 1 || self.contents != 1 {
             return Err(self.unknown_or("body must hold one request, response or error"));
         }
-        if self.entries > MAX_ENTRIES {
-            return Err(Fault::new(Code::ResourcesExceeded, "request holds too many paths or parameters"));
+        if self.entries > max_entries {
+            return Err(Fault::new(Code::ResourcesExceeded, "message holds too many paths or parameters"));
+        }
+        if self.for_controllers && max_entries < usize::MAX {
+            return Err(Fault::new(Code::MessageNotSupported, "response to what an Agent does not ask"));
         }
         Ok(())
     }
@@ -207,9 +232,9 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// Fields of a request; for Set and Add those of its objects as well.
-fn entries(request: &[u8], nested: bool) -> usize {
-    let fields = Fields::of(request).flatten();
+/// Fields of a request or response; where `nested`, those of its objects as well.
+fn entries(content: &[u8], nested: bool) -> usize {
+    let fields = Fields::of(content).flatten();
     fields
         .map(|(_, value)| match value {
             Value::Bytes(object) if nested => 1 + Fields::of(object).count(),

@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use super::endpoint_id::EndpointId;
 use super::fault::{Code, Fault};
-use super::fields::{Fields, Malformed};
+use super::fields::{Fields, Malformed, Value};
 use super::message;
 use super::wire::record as wire;
 use super::wire::record::mqtt_connect_record::MqttVersion;
@@ -19,8 +19,13 @@ use super::wire::record::stomp_connect_record::StompVersion;
 /// The version this agent puts into its records.
 pub const VERSION: &str = "1.4";
 
-/// The field numbers of `record_type`.
+/// The field numbers of `record_type`, and of the one that can hold any number of payloads.
 const RECORD_TYPES: std::ops::RangeInclusive<u32> = 7..=13;
+const SESSION_CONTEXT: u32 = 8;
+
+/// Fields of a session context record at most, each a piece of its payload. Empty ones would take
+/// 16 times their size in memory.
+pub const MAX_PIECES: usize = 256;
 
 /// A record that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,18 +122,25 @@ pub enum Flaw {
 
 /// Decodes and checks a record.
 pub fn decode(bytes: Bytes) -> Result<Incoming, RecordFault> {
-    let types = record_types(&bytes).map_err(|Malformed| RecordFault::silent(Flaw::NotParsed))?;
+    let types = record_types(&bytes)?;
     let record = wire::Record::decode(bytes).map_err(|_| RecordFault::silent(Flaw::NotParsed))?;
     check(&record, types).map_err(|flaw| RecordFault { flaw, reply: reply(&record) })
 }
 
-fn record_types(record: &[u8]) -> Result<usize, Malformed> {
+fn record_types(record: &[u8]) -> Result<usize, RecordFault> {
     let mut count = 0;
     for field in Fields::of(record) {
-        let (number, _) = field?;
+        let (number, value) = field.map_err(|Malformed| RecordFault::silent(Flaw::NotParsed))?;
         count += usize::from(RECORD_TYPES.contains(&number));
+        if matches!(value, Value::Bytes(session) if number == SESSION_CONTEXT && pieces(session) > MAX_PIECES) {
+            return Err(RecordFault::silent(Flaw::Invalid("session_context.payload")));
+        }
     }
     Ok(count)
+}
+
+fn pieces(session_context: &[u8]) -> usize {
+    Fields::of(session_context).count()
 }
 
 fn check(record: &wire::Record, types: usize) -> Result<Incoming, Flaw> {

@@ -114,6 +114,26 @@ fn entries_are_limited_before_decoding() {
 }
 
 #[test]
+fn answers_are_limited_too() {
+    let fault = Fault::new(Code::InternalError, "");
+    let errors = error("7", &fault, vec![param_error("", &fault); MAX_ENTRIES]);
+    assert_eq!(refused(&errors), (None, Code::ResourcesExceeded));
+    assert!(decode_at_controller(errors).is_ok());
+
+    let results = vec![msg::register_resp::RegisteredPathResult::default(); MAX_ENTRIES + 1];
+    let answer = RespType::RegisterResp(msg::RegisterResp { registered_path_results: results });
+    assert_eq!(refused(&response("7", answer)), (None, Code::ResourcesExceeded));
+}
+
+#[test]
+fn responses_that_only_a_controller_asks_for() {
+    let answer = RespType::GetResp(msg::GetResp { req_path_results: vec![Default::default(); 3] });
+    let bytes = response("7", answer.clone());
+    assert_eq!(refused(&bytes), (None, Code::MessageNotSupported));
+    assert_eq!(decode_at_controller(bytes), Ok(Incoming::Response { msg_id: "7".into(), response: answer }));
+}
+
+#[test]
 fn versions_in_common() {
     assert_eq!(common_version("1.0,1.1,1.2"), Some((1, 2)));
     assert_eq!(common_version("1.3, 1.9, 2.0"), Some((1, 3)));

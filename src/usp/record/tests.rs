@@ -67,6 +67,18 @@ fn session_contexts_are_told_apart() {
 }
 
 #[test]
+fn session_contexts_in_too_many_pieces() {
+    let pieces = |count| {
+        with_type(RecordType::SessionContext(wire::SessionContextRecord {
+            payload: vec![Bytes::new(); count],
+            ..Default::default()
+        }))
+    };
+    assert_eq!(pieces(MAX_PIECES), Ok(Content::SessionContext { session_id: 0 }));
+    assert_eq!(pieces(MAX_PIECES + 1), Err(Flaw::Invalid("session_context.payload")));
+}
+
+#[test]
 fn what_is_no_record() {
     for bytes in [&b"\xff"[..], b"hello", &[0x0a, 0x05, b'1'], &[0x1a, 1, 0xff, 0x4a, 0]] {
         let fault = decode(Bytes::copy_from_slice(bytes)).unwrap_err();
