@@ -1,0 +1,68 @@
+//! What is fuzzed: every parser that reads what others wrote. A target panics where a promise is
+//! broken; `fuzz_targets/` and `tests/fuzz_corpora.rs` both call these.
+#![allow(dead_code, unreachable_pub)]
+
+use bytes::Bytes;
+use usp_agent::backend::uci;
+use usp_agent::path::{self, Dialect};
+use usp_agent::usp::{message, record};
+
+/// A record, and the message in it.
+pub fn record(data: &[u8]) {
+    if let Ok(incoming) = record::decode(Bytes::copy_from_slice(data)) {
+        if let record::Content::Message(payload) = incoming.content {
+            message(&payload);
+        }
+    }
+}
+
+/// A message, its paths included. What can be decoded has an id; what was refused by id is a request.
+pub fn message(data: &[u8]) {
+    use usp_agent::usp::wire::msg::request::ReqType;
+    match message::decode(Bytes::copy_from_slice(data)) {
+        Ok(message::Incoming::Request { msg_id, request }) => {
+            assert_eq!(message::request_id(data), Some(msg_id));
+            if let ReqType::Get(get) = request {
+                get.param_paths.iter().for_each(|text| path(text.as_bytes()));
+            }
+        }
+        Ok(_) => assert_eq!(message::request_id(data), None),
+        Err(fault) => assert_eq!(message::request_id(data), fault.msg_id),
+    }
+}
+
+/// A path: lenient reads whatever strict reads, and errors point into the text.
+pub fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let _ = path::parse_relative(text);
+    let lenient = path::parse(text, Dialect::LENIENT);
+    match path::parse(text, Dialect::STRICT) {
+        Ok(path) => {
+            assert!(text.starts_with(path.object()));
+            assert_eq!(lenient.map(|path| path.steps.len()), Ok(path.steps.len()));
+        }
+        Err(error) => assert!(text.is_char_boundary(error.at) || error.at == path::MAX_LENGTH),
+    }
+    conditions(text);
+}
+
+/// The text as condition and value of every type.
+fn conditions(text: &str) {
+    use path::{Kind, Scalar};
+    let expression = format!("Device.A.[B<{text}].");
+    let Ok(path) = path::parse(&expression, Dialect::LENIENT) else { return };
+    for step in &path.steps {
+        let path::Step::Search(expression) = step else { continue };
+        for scalar in [Scalar::String, Scalar::Boolean, Scalar::Number, Scalar::DateTime, Scalar::HexBinary] {
+            for condition in &expression.conditions {
+                let _ = condition.holds(text, Kind::One(scalar));
+                let _ = condition.holds(text, Kind::List(scalar));
+            }
+        }
+    }
+}
+
+/// A UCI file.
+pub fn uci(data: &[u8]) {
+    let _ = uci::parse::parse("fuzz", data);
+}
