@@ -6,8 +6,12 @@
 use std::future::Future;
 use std::rc::Rc;
 
+pub mod atomic;
+pub mod checksum;
 pub mod fixture;
 pub mod live;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod ubus;
 pub mod uci;
 pub mod value;

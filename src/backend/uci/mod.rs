@@ -1,5 +1,8 @@
 //! UCI packages: libuci's grammar, locking and atomic commit.
 
+mod commit;
+mod journal;
+mod merge;
 pub mod name;
 pub mod parse;
 pub mod store;
