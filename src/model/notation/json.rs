@@ -1,0 +1,133 @@
+//! Arguments of a ubus call: a JSON table whose strings may hold places to fill.
+//!
+//! A reader of its own, because the build script reads the notation too and nesting has to be bounded.
+
+use super::template::template;
+use super::{MAX_DEPTH, Reason};
+use crate::backend::{Table, Value};
+use crate::model::source::{Argument, Piece};
+use std::iter::Peekable;
+use std::str::Chars;
+
+type Text<'a> = Peekable<Chars<'a>>;
+
+/// The members of a JSON table.
+pub(super) fn arguments(text: &str) -> Result<Vec<(Box<str>, Argument)>, Reason> {
+    let mut chars = text.chars().peekable();
+    let members = table(&mut chars, 1)?;
+    members.0.into_iter().map(|(name, value)| Ok((name, argument(value)?))).collect()
+}
+
+fn argument(value: Value) -> Result<Argument, Reason> {
+    let Value::String(text) = &value else { return Ok(Argument::Value(value)) };
+    let filled = template(text)?;
+    let fixed = filled.0.iter().all(|piece| matches!(piece, Piece::Text(_)));
+    Ok(if fixed { Argument::Value(value) } else { Argument::Filled(filled) })
+}
+
+fn value(chars: &mut Text<'_>, depth: usize) -> Result<Value, Reason> {
+    skip_blanks(chars);
+    match chars.peek() {
+        Some('{') => table(chars, depth + 1).map(Value::Table),
+        Some('[') => array(chars, depth + 1).map(Value::Array),
+        Some('"') => string(chars).map(|text| Value::String(text.into())),
+        _ => word(chars),
+    }
+}
+
+fn table(chars: &mut Text<'_>, depth: usize) -> Result<Table, Reason> {
+    let mut table = Table::default();
+    members(chars, ('{', '}'), depth, |chars| {
+        skip_blanks(chars);
+        let name = string(chars)?;
+        expect(chars, ':')?;
+        table.0.push((name.into(), value(chars, depth)?));
+        Ok(())
+    })?;
+    Ok(table)
+}
+
+fn array(chars: &mut Text<'_>, depth: usize) -> Result<Vec<Value>, Reason> {
+    let mut items = Vec::new();
+    members(chars, ('[', ']'), depth, |chars| {
+        items.push(value(chars, depth)?);
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+fn members(
+    chars: &mut Text<'_>,
+    (open, close): (char, char),
+    depth: usize,
+    mut member: impl FnMut(&mut Text<'_>) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    if depth > MAX_DEPTH {
+        return Err(format!("JSON deeper than {MAX_DEPTH} levels"));
+    }
+    expect(chars, open)?;
+    skip_blanks(chars);
+    if chars.next_if_eq(&close).is_some() {
+        return Ok(());
+    }
+    loop {
+        member(chars)?;
+        skip_blanks(chars);
+        match chars.next() {
+            Some(',') => {}
+            Some(c) if c == close => return Ok(()),
+            _ => return Err(format!("JSON: `,` or `{close}` is missing")),
+        }
+    }
+}
+
+fn string(chars: &mut Text<'_>) -> Result<String, Reason> {
+    expect(chars, '"')?;
+    let mut text = String::new();
+    loop {
+        match chars.next().ok_or("JSON: a string is not closed")? {
+            '"' => return Ok(text),
+            '\\' => match chars.next() {
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some(c @ ('"' | '\\' | '/')) => text.push(c),
+                _ => return Err("JSON: allowed after `\\` in a string: \" \\ / n t".into()),
+            },
+            c => text.push(c),
+        }
+    }
+}
+
+fn word(chars: &mut Text<'_>) -> Result<Value, Reason> {
+    let mut word = String::new();
+    while let Some(c) = chars.next_if(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.')) {
+        word.push(c);
+    }
+    match &*word {
+        "true" => return Ok(Value::Int8(1)),
+        "false" => return Ok(Value::Int8(0)),
+        "null" => return Ok(Value::Null),
+        _ => {}
+    }
+    if let Ok(number) = word.parse::<i64>() {
+        return Ok(i32::try_from(number).map_or(Value::Int64(number), Value::Int32));
+    }
+    match word.parse::<f64>() {
+        Ok(number) if number.is_finite() && word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+            Ok(Value::Double(number))
+        }
+        _ => Err("JSON: a string, number, true, false, null, table or array is missing".into()),
+    }
+}
+
+fn expect(chars: &mut Text<'_>, wanted: char) -> Result<(), Reason> {
+    skip_blanks(chars);
+    match chars.next() {
+        Some(c) if c == wanted => Ok(()),
+        _ => Err(format!("JSON: `{wanted}` is missing")),
+    }
+}
+
+fn skip_blanks(chars: &mut Text<'_>) {
+    while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+}

@@ -1,0 +1,199 @@
+//! Lines inside a block: rows and what says where rows of a table come from.
+
+use super::block::{Item, ItemKind, Row, RowSourceText};
+use super::head::is_element_name;
+use super::pipeline::{call, condition, pipeline, position, text, uci_name};
+use super::template::{is_name, pointer, template};
+use super::{MAX_PARTS, Reason, Words, shortened, unknown};
+use crate::model::schema::{Access, Kind};
+use crate::model::source::{CommandSource, Condition, Each, ElementKey, Pipeline, RowSource};
+
+/// Reads a line of a block.
+pub(super) fn item(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+    let Some(first) = words.peek() else { return Err("an empty line".into()) };
+    Ok(match first.0 {
+        "when" => {
+            words.next();
+            ItemKind::When(condition(words)?)
+        }
+        "each" => {
+            words.next();
+            ItemKind::Each(each(words)?)
+        }
+        "let" => {
+            words.next();
+            let_(words)?
+        }
+        "new" => {
+            words.next();
+            new(words)?
+        }
+        "hide" => {
+            words.next();
+            ItemKind::Hide(element(words)?)
+        }
+        _ => ItemKind::Row(row(words)?),
+    })
+}
+
+/// `or VALUE [or VALUE]...` below a row.
+pub(super) fn continue_row(item: &mut Item, words: &mut Words<'_>) -> Result<(), Reason> {
+    match &mut item.kind {
+        ItemKind::Row(Row { source: RowSourceText::Parameter(values), .. }) => alternatives(values, words),
+        _ => Err("`or` continues a parameter only".into()),
+    }
+}
+
+fn alternatives(values: &mut Vec<Pipeline>, words: &mut Words<'_>) -> Result<(), Reason> {
+    while words.skip("or") {
+        values.push(pipeline(words)?);
+        if values.len() > MAX_PARTS {
+            return Err(format!("more than {MAX_PARTS} alternatives"));
+        }
+    }
+    Ok(())
+}
+
+fn let_(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+    let name = text(words, "the name")?;
+    if !is_name(&name) || &*name == "key" {
+        return Err(format!("`{}` is no name for a let", shortened(&name)));
+    }
+    equals(words)?;
+    let value = pipeline(words)?;
+    if words.skip("or") {
+        return Err("a `let` has one source, no `or`".into());
+    }
+    Ok(ItemKind::Let(name, value))
+}
+
+fn equals(words: &mut Words<'_>) -> Result<(), Reason> {
+    match words.next() {
+        Some(word) if word.0 == "=" => Ok(()),
+        Some(word) => Err(format!("`=` is missing before `{}`", shortened(word.0))),
+        None => Err("`=` is missing".into()),
+    }
+}
+
+fn new(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+    match words.need("set or native")?.0 {
+        "set" => {
+            let option = uci_name("option", &text(words, "the option")?)?;
+            Ok(ItemKind::NewOption(option, template(&text(words, "the text")?)?))
+        }
+        "native" => Ok(ItemKind::NewNative(text(words, "the native function")?)),
+        other => Err(unknown("what a new row gets", other, "set OPTION TEXT, native NAME")),
+    }
+}
+
+fn each(words: &mut Words<'_>) -> Result<Each, Reason> {
+    let rows = match words.peek().map(|word| word.0) {
+        Some("uci") => {
+            words.next();
+            sections(&text(words, "PACKAGE.TYPE")?)?
+        }
+        Some("agent") => {
+            words.next();
+            RowSource::Agent(text(words, "the agent's name of the rows")?)
+        }
+        Some("native") => {
+            words.next();
+            RowSource::Native(text(words, "the native function")?)
+        }
+        _ => RowSource::Elements { of: pipeline(words)?, key: element_key(words)? },
+    };
+    Ok(Each { rows, conditions: conditions(words)? })
+}
+
+fn sections(text: &str) -> Result<RowSource, Reason> {
+    let (package, kind) = text.split_once('.').ok_or("`each uci` wants PACKAGE.TYPE")?;
+    Ok(RowSource::Uci { package: uci_name("package", package)?, kind: uci_name("section type", kind)? })
+}
+
+fn element_key(words: &mut Words<'_>) -> Result<ElementKey, Reason> {
+    if !words.skip("key") {
+        return Ok(ElementKey::Natural);
+    }
+    if words.skip("word") {
+        return Ok(ElementKey::Word(position(words)?));
+    }
+    Ok(ElementKey::Pointer(pointer(&text(words, "/POINTER or word N")?)?))
+}
+
+fn conditions(words: &mut Words<'_>) -> Result<Vec<Condition>, Reason> {
+    let mut conditions = Vec::new();
+    while words.skip("where") {
+        conditions.push(condition(words)?);
+        if conditions.len() > MAX_PARTS {
+            return Err(format!("more than {MAX_PARTS} conditions"));
+        }
+    }
+    Ok(conditions)
+}
+
+fn row(words: &mut Words<'_>) -> Result<Row, Reason> {
+    let replace = words.skip("replace");
+    let name = element(words)?;
+    let plain = !name.ends_with(['!', ')']);
+    let declared = if plain { declaration(words)? } else { None };
+    equals(words)?;
+    let source = if name.ends_with(')') {
+        RowSourceText::Command(command(words)?)
+    } else if plain {
+        let mut values = vec![pipeline(words)?];
+        alternatives(&mut values, words)?;
+        RowSourceText::Parameter(values)
+    } else {
+        event(words)?
+    };
+    Ok(Row { name, replace, declared, source })
+}
+
+/// `Name`, `Name()` or `Name!`.
+fn element(words: &mut Words<'_>) -> Result<Box<str>, Reason> {
+    let name = text(words, "the name")?;
+    let bare = name.strip_suffix("()").or_else(|| name.strip_suffix('!')).unwrap_or(&name);
+    if !is_element_name(bare) {
+        return Err(format!(
+            "`{}` begins no line of a block; allowed: when, each, let, new, hide, replace, or a NAME, NAME() or NAME!",
+            shortened(&name)
+        ));
+    }
+    Ok(name)
+}
+
+fn declaration(words: &mut Words<'_>) -> Result<Option<(Kind, Access)>, Reason> {
+    let Some(word) = words.peek().filter(|word| word.0 != "=") else { return Ok(None) };
+    let kind = Kind::from_name(word.0).ok_or_else(|| {
+        unknown(
+            "the type",
+            word.0,
+            "string, boolean, int, unsignedInt, long, unsignedLong, decimal, dateTime, base64, hexBinary",
+        )
+    })?;
+    words.next();
+    let access = if words.skip("rw") {
+        Access::ReadWrite
+    } else if words.skip("w1") {
+        Access::WriteOnce
+    } else {
+        Access::ReadOnly
+    };
+    Ok(Some((kind, access)))
+}
+
+fn command(words: &mut Words<'_>) -> Result<CommandSource, Reason> {
+    match words.need("what does it")?.0 {
+        "ubus" => call(words).map(|(object, method, args)| CommandSource::Ubus { object, method, args }),
+        "agent" => Ok(CommandSource::Agent(text(words, "the agent's name of the command")?)),
+        "operation" => Ok(CommandSource::Operation(text(words, "the operation")?)),
+        other => Err(unknown("what does a command", other, "ubus OBJECT METHOD, agent NAME, operation NAME")),
+    }
+}
+
+fn event(words: &mut Words<'_>) -> Result<RowSourceText, Reason> {
+    match words.need("agent")?.0 {
+        "agent" => Ok(RowSourceText::Event),
+        other => Err(unknown("what raises an event", other, "agent")),
+    }
+}
