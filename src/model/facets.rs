@@ -7,9 +7,11 @@ pub struct Facets {
     pub list: Option<List>,
     /// Inclusive ranges of a number; empty is any.
     pub ranges: Vec<(Option<i64>, Option<i64>)>,
+    /// The number is a multiple of this, counted from 0.
+    pub step: Option<u32>,
     /// Lengths of a string (or of the bytes of base64 and hexBinary); empty is any.
     pub sizes: Vec<(u32, Option<u32>)>,
-    /// Allowed texts; empty is any.
+    /// Texts that may be written; empty is any.
     pub enumeration: Vec<Box<str>>,
     /// XSD patterns, one of which must match the whole text; empty is any.
     pub patterns: Vec<Box<str>>,

@@ -9,7 +9,11 @@
 //!
 //! The model knows nothing of messages, controllers or sessions: who may do what comes in as [`Permit`].
 
+pub mod built_in;
+pub mod digest;
+pub mod dropin;
 pub mod facets;
+pub mod notation;
 pub mod schema;
 pub mod source;
 

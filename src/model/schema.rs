@@ -1,6 +1,11 @@
 //! The supported data model: what the standard says of each element (from the digest of TR-181)
 //! joined with where the router keeps it (from the mapping).
 
+mod build;
+mod scope;
+
+pub use build::{Natives, writable};
+
 use super::facets::Facets;
 use super::source::{CommandSource, Each, New, Pipeline};
 use std::collections::HashMap;
@@ -35,7 +40,7 @@ pub struct Object {
     pub table: bool,
     /// A controller may create and delete instances: the standard allows it and a source can be written.
     pub creatable: bool,
-    /// Unique keys of a table.
+    /// Unique keys of a table, those whose parameters are all mapped.
     pub keys: Vec<UniqueKey>,
     /// Where the rows of a table come from; their union by key, in order.
     pub each: Vec<Each>,
@@ -108,6 +113,25 @@ pub enum Kind {
     DateTime,
     Base64,
     HexBinary,
+}
+
+impl Kind {
+    /// The type TR-106 calls `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "string" => Self::String,
+            "boolean" => Self::Boolean,
+            "int" => Self::Int,
+            "unsignedInt" => Self::UnsignedInt,
+            "long" => Self::Long,
+            "unsignedLong" => Self::UnsignedLong,
+            "decimal" => Self::Decimal,
+            "dateTime" => Self::DateTime,
+            "base64" => Self::Base64,
+            "hexBinary" => Self::HexBinary,
+            _ => return None,
+        })
+    }
 }
 
 /// What a controller may do with a parameter.
@@ -204,3 +228,6 @@ impl Object {
         self.params.iter().find(|p| &*p.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests;

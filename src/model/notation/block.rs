@@ -51,7 +51,7 @@ pub enum ItemKind {
     /// `each ...`
     Each(Each),
     /// `let NAME = VALUE`
-    Let(Box<str>, Pipeline),
+    Let(Box<str>, Vec<Pipeline>),
     /// `new set OPTION TEXT`
     NewOption(Box<str>, Template),
     /// `new native NAME`

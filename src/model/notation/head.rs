@@ -14,7 +14,9 @@ pub(super) fn head(at: Position, words: &mut Words<'_>) -> Result<ObjectBlock, R
     let table = words.need("object or table")?.0 == "table";
     let path = path(words)?;
     match (table, path.ends_with("{i}.")) {
-        (true, false) => return Err(format!("the path of a table ends with `{{i}}.`, `{}` does not", shortened(&path))),
+        (true, false) => {
+            return Err(format!("the path of a table ends with `{{i}}.`, `{}` does not", shortened(&path)));
+        }
         (false, true) => return Err(format!("`{}` is a table: say `table`, not `object`", shortened(&path))),
         _ => {}
     }

@@ -116,7 +116,11 @@ pub(super) fn uci_name(what: &str, name: &str) -> Result<Box<str>, Reason> {
 
 fn section(text: &str) -> Result<SectionRef, Reason> {
     let Some(typed) = text.strip_prefix('@') else {
-        return if text.is_empty() { Err("the UCI section is missing".into()) } else { template(text).map(SectionRef::Named) };
+        return if text.is_empty() {
+            Err("the UCI section is missing".into())
+        } else {
+            template(text).map(SectionRef::Named)
+        };
     };
     let (kind, rest) = typed.split_once('[').ok_or("a section by type wants `@TYPE[N]`")?;
     let index = rest.strip_suffix(']').and_then(|n| n.parse().ok()).ok_or("a section by type wants `@TYPE[N]`")?;
@@ -128,7 +132,8 @@ fn option(text: &str) -> Result<(Box<str>, Option<u16>), Reason> {
     match text.split_once('[') {
         None => Ok((uci_name("option", text)?, None)),
         Some((name, rest)) => {
-            let index = rest.strip_suffix(']').and_then(|n| n.parse().ok()).ok_or("an element of a list is `OPTION[N]`")?;
+            let index =
+                rest.strip_suffix(']').and_then(|n| n.parse().ok()).ok_or("an element of a list is `OPTION[N]`")?;
             Ok((uci_name("option", name)?, Some(index)))
         }
     }

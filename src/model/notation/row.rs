@@ -39,9 +39,18 @@ pub(super) fn item(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
 /// `or VALUE [or VALUE]...` below a row.
 pub(super) fn continue_row(item: &mut Item, words: &mut Words<'_>) -> Result<(), Reason> {
     match &mut item.kind {
-        ItemKind::Row(Row { source: RowSourceText::Parameter(values), .. }) => alternatives(values, words),
-        _ => Err("`or` continues a parameter only".into()),
+        ItemKind::Row(Row { source: RowSourceText::Parameter(values), .. }) | ItemKind::Let(_, values) => {
+            alternatives(values, words)
+        }
+        _ => Err("`or` continues a parameter or a let only".into()),
     }
+}
+
+/// `VALUE [or VALUE]...`
+fn values(words: &mut Words<'_>) -> Result<Vec<Pipeline>, Reason> {
+    let mut values = vec![pipeline(words)?];
+    alternatives(&mut values, words)?;
+    Ok(values)
 }
 
 fn alternatives(values: &mut Vec<Pipeline>, words: &mut Words<'_>) -> Result<(), Reason> {
@@ -60,11 +69,7 @@ fn let_(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
         return Err(format!("`{}` is no name for a let", shortened(&name)));
     }
     equals(words)?;
-    let value = pipeline(words)?;
-    if words.skip("or") {
-        return Err("a `let` has one source, no `or`".into());
-    }
-    Ok(ItemKind::Let(name, value))
+    Ok(ItemKind::Let(name, values(words)?))
 }
 
 fn equals(words: &mut Words<'_>) -> Result<(), Reason> {
@@ -140,9 +145,7 @@ fn row(words: &mut Words<'_>) -> Result<Row, Reason> {
     let source = if name.ends_with(')') {
         RowSourceText::Command(command(words)?)
     } else if plain {
-        let mut values = vec![pipeline(words)?];
-        alternatives(&mut values, words)?;
-        RowSourceText::Parameter(values)
+        RowSourceText::Parameter(values(words)?)
     } else {
         event(words)?
     };

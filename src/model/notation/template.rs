@@ -8,7 +8,8 @@ pub(super) fn template(text: &str) -> Result<Template, Reason> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        let (name, behind) = after.split_once('}').ok_or_else(|| format!("`{{` without `}}` in `{}`", shortened(text)))?;
+        let (name, behind) =
+            after.split_once('}').ok_or_else(|| format!("`{{` without `}}` in `{}`", shortened(text)))?;
         push_text(&mut pieces, before);
         pieces.push(place(name)?);
         rest = behind;

@@ -1,0 +1,134 @@
+//! Reads `data-model/`: refuses a row the standard does not know, and packs what the agent carries:
+//!
+//! * `mapping.dm`: all mapping files without comments, their line numbers kept
+//! * `mapped.digest`: the facts of what is mapped, read at every start
+//! * `whole.digest.deflate`: all facts, inflated only when a drop-in or `coverage` needs them
+
+// The build script takes the reader of the notation as it is; what it does not use of it is not dead in the library.
+#![allow(dead_code, unreachable_pub, missing_docs, unused_imports)]
+
+use model::digest::Digest;
+use model::notation::{self, Block};
+use model::schema::Schema;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+#[path = "src/backend"]
+mod backend {
+    pub mod value;
+    pub use value::{Table, Value};
+
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    pub enum Watch {
+        Event(Box<str>),
+        Object(Box<str>),
+        File(Box<str>),
+    }
+}
+
+#[path = "src/usp"]
+mod usp {
+    pub mod fault;
+}
+
+#[path = "src/model"]
+mod model {
+    pub mod digest;
+    pub mod facets;
+    pub mod notation;
+    pub mod schema;
+    pub mod source;
+}
+
+const FOLDER: &str = "data-model";
+const DIGEST: &str = "data-model/tr181-2.19.digest";
+
+fn main() -> ExitCode {
+    for path in ["build.rs", FOLDER, "src/model", "src/backend/value.rs", "src/usp/fault.rs"] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(errors) => {
+            for error in errors {
+                eprintln!("{error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), Vec<String>> {
+    let digest_text = read(Path::new(DIGEST))?;
+    let digest = Digest::parse(&digest_text);
+    let mut mapping = String::new();
+    let mut blocks = Vec::new();
+    let mut errors = Vec::new();
+    for file in mapping_files()? {
+        let text = read(&file)?;
+        match notation::parse(&file.to_string_lossy(), &text) {
+            Ok(more) => blocks.extend(more),
+            Err(error) => errors.push(error.to_string()),
+        }
+        append(&mut mapping, &file, &text);
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let schema = Schema::build(blocks, &digest, &|_| true).map_err(|errors| texts(&errors))?;
+    write("mapping.dm", mapping.as_bytes())?;
+    write("mapped.digest", subset(&schema, &digest).as_bytes())?;
+    write("whole.digest.deflate", &miniz_oxide::deflate::compress_to_vec(digest_text.as_bytes(), 9))
+}
+
+fn texts(errors: &[notation::NotationError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn mapping_files() -> Result<Vec<PathBuf>, Vec<String>> {
+    let folder = fs::read_dir(FOLDER).map_err(|why| vec![format!("{FOLDER}: {why}")])?;
+    let mut files: Vec<_> = folder.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "dm"));
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, Vec<String>> {
+    fs::read_to_string(path).map_err(|why| vec![format!("{}: {why}", path.display())])
+}
+
+fn write(name: &str, bytes: &[u8]) -> Result<(), Vec<String>> {
+    let folder = env::var_os("OUT_DIR").unwrap_or_default();
+    let path = Path::new(&folder).join(name);
+    fs::write(&path, bytes).map_err(|why| vec![format!("{}: {why}", path.display())])
+}
+
+/// One file behind the other, each after a line `%NAME`; comment lines stay as empty lines.
+fn append(mapping: &mut String, file: &Path, text: &str) {
+    mapping.push('%');
+    mapping.push_str(&file.file_name().unwrap_or_default().to_string_lossy());
+    mapping.push('\n');
+    for line in text.lines() {
+        let line = line.trim();
+        mapping.push_str(if line.starts_with('#') { "" } else { line });
+        mapping.push('\n');
+    }
+}
+
+/// The lines of the digest that the mapping needs.
+fn subset(schema: &Schema, digest: &Digest<'_>) -> String {
+    let mut text = String::new();
+    for object in &schema.objects {
+        let Some(line) = digest.object_line(&object.path) else { continue };
+        text.push_str(line);
+        text.push('\n');
+        let params = object.params.iter().map(|param| &param.name);
+        let commands = object.commands.iter().map(|command| &command.name);
+        let events = object.events.iter().map(|event| &event.name);
+        for name in params.chain(commands).chain(events) {
+            text.push_str(digest.element_lines(&object.path, name).unwrap_or_default());
+        }
+    }
+    text
+}

@@ -1,0 +1,265 @@
+//! The standard as facts: what TR-181 2.19 says of each object, parameter, command and event.
+//!
+//! The format stands at the top of `data-model/tr181-2.19.digest`. Only objects are found at once; the line of an
+//! element is read when somebody asks for it, so that a digest costs one small index.
+
+use super::facets::{Facets, List, Reference};
+use super::notation::{Word, Words};
+use super::schema::{Access, Argument, Kind, UniqueKey};
+
+/// A digest whose text lives as long as `'a`.
+#[derive(Debug, Default)]
+pub struct Digest<'a> {
+    /// Sorted by path.
+    objects: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    path: &'a str,
+    /// The line of the object.
+    head: &'a str,
+    /// The lines of its elements.
+    body: &'a str,
+}
+
+/// What the standard says of an object.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// A controller may create and delete rows.
+    pub creatable: bool,
+    /// The parameter of the parent that holds the number of rows.
+    pub count: Option<Box<str>>,
+    /// Unique keys.
+    pub keys: Vec<UniqueKey>,
+}
+
+/// What the standard says of an element of an object.
+#[derive(Debug)]
+pub enum Element {
+    /// A parameter.
+    Parameter {
+        /// What a controller may do.
+        access: Access,
+        /// Its type and the rest.
+        value: ValueFacts,
+    },
+    /// A command.
+    Command {
+        /// Ends with OperationComplete.
+        asynchronous: bool,
+        /// Input arguments.
+        input: Vec<Argument>,
+        /// Output arguments.
+        output: Vec<Argument>,
+    },
+    /// An event with its arguments.
+    Event(Vec<Argument>),
+}
+
+/// What the standard says of a value.
+#[derive(Debug)]
+pub struct ValueFacts {
+    /// The base type.
+    pub kind: Kind,
+    /// Its facets.
+    pub facets: Facets,
+    /// The value in a new row, or of an argument that is left out.
+    pub default: Option<Box<str>>,
+    /// Reads as empty unless the reader has a secured role.
+    pub secured: bool,
+    /// A ValueChange may be ignored.
+    pub quiet: bool,
+    /// An argument that must be given.
+    pub mandatory: bool,
+}
+
+impl<'a> Digest<'a> {
+    /// Finds the objects of a digest.
+    pub fn parse(text: &'a str) -> Self {
+        let mut objects = Vec::new();
+        let mut rest = text;
+        while let Some(head) = rest.lines().next() {
+            let below = rest.get(head.len() + 1..).unwrap_or_default();
+            let length = elements_length(below);
+            let (body, after) = below.split_at_checked(length).unwrap_or((below, ""));
+            if !head.starts_with('#') && !head.is_empty() {
+                let path = head.split(' ').next().unwrap_or_default();
+                objects.push(Entry { path, head, body });
+            }
+            rest = after;
+        }
+        objects.sort_unstable_by_key(|entry| entry.path);
+        Self { objects }
+    }
+
+    fn entry(&self, path: &str) -> Option<&Entry<'a>> {
+        let index = self.objects.binary_search_by_key(&path, |entry| entry.path).ok()?;
+        self.objects.get(index)
+    }
+
+    /// The paths of all objects, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &'a str> {
+        self.objects.iter().map(|entry| entry.path)
+    }
+
+    /// The names of the elements of an object in the order of the standard.
+    pub fn elements(&self, path: &str) -> impl Iterator<Item = &'a str> {
+        let body = self.entry(path).map_or("", |entry| entry.body);
+        body.lines().filter_map(element_name)
+    }
+
+    /// The line of an object as it stands.
+    pub fn object_line(&self, path: &str) -> Option<&'a str> {
+        self.entry(path).map(|entry| entry.head)
+    }
+
+    /// The lines of an element as they stand: its own and those of its arguments.
+    pub fn element_lines(&self, path: &str, name: &str) -> Option<&'a str> {
+        let body = self.entry(path)?.body;
+        let mut offset = 0;
+        for line in body.split_inclusive('\n') {
+            if element_name(line.trim_end()) == Some(name) {
+                let own = body.get(offset..)?;
+                return own.get(..line.len() + arguments_length(own.get(line.len()..)?));
+            }
+            offset += line.len();
+        }
+        None
+    }
+
+    /// What the standard says of an object; None where it does not know it.
+    ///
+    /// # Errors
+    /// The digest is not in its format.
+    pub fn object(&self, path: &str) -> Result<Option<ObjectFacts>, String> {
+        self.object_line(path).map(object_facts).transpose()
+    }
+
+    /// What the standard says of an element; None where it does not know it.
+    ///
+    /// # Errors
+    /// The digest is not in its format.
+    pub fn element(&self, path: &str, name: &str) -> Result<Option<Element>, String> {
+        self.element_lines(path, name).map(element).transpose()
+    }
+}
+
+/// The name on the line of an element; None on a line of an argument.
+fn element_name(line: &str) -> Option<&str> {
+    line.strip_prefix(' ').filter(|rest| !rest.starts_with(' ')).and_then(|rest| rest.split(' ').next())
+}
+
+fn elements_length(text: &str) -> usize {
+    text.split_inclusive('\n').take_while(|line| line.starts_with(' ')).map(str::len).sum()
+}
+
+fn arguments_length(text: &str) -> usize {
+    text.split_inclusive('\n').take_while(|line| line.starts_with("  ")).map(str::len).sum()
+}
+
+fn object_facts(line: &str) -> Result<ObjectFacts, String> {
+    let mut words = Words::of(line)?;
+    let mut facts = ObjectFacts::default();
+    words.next();
+    while let Some(word) = words.next() {
+        let (name, value) = word.cut(b'=').unwrap_or((word, Word("")));
+        match name.0 {
+            "rw" => facts.creatable = true,
+            "count" => facts.count = Some(value.text().into()),
+            "key" | "lastingkey" => facts.keys.push(UniqueKey {
+                params: value.text().split(',').map(Box::from).collect(),
+                functional: name.0 == "key",
+            }),
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+fn element(lines: &str) -> Result<Element, String> {
+    let mut lines = lines.lines();
+    let mut words = Words::of(lines.next().unwrap_or_default())?;
+    let name = words.need("the name")?.0;
+    if name.ends_with('!') {
+        return Ok(Element::Event(arguments(lines, "  <")?));
+    }
+    let word = words.need("the access")?.0;
+    if name.ends_with(')') {
+        let input = arguments(lines.clone(), "  >")?;
+        return Ok(Element::Command { asynchronous: word == "async", input, output: arguments(lines, "  <")? });
+    }
+    let access = match word {
+        "rw" => Access::ReadWrite,
+        "w1" => Access::WriteOnce,
+        _ => Access::ReadOnly,
+    };
+    Ok(Element::Parameter { access, value: value(&mut words)? })
+}
+
+fn arguments<'a>(lines: impl Iterator<Item = &'a str>, mark: &str) -> Result<Vec<Argument>, String> {
+    lines.filter_map(|line| line.strip_prefix(mark)).map(argument).collect()
+}
+
+fn argument(line: &str) -> Result<Argument, String> {
+    let mut words = Words::of(line)?;
+    let name = words.need("the name")?.0.into();
+    let ValueFacts { kind, facets, default, mandatory, .. } = value(&mut words)?;
+    Ok(Argument { name, mandatory, kind, facets, default })
+}
+
+fn value(words: &mut Words<'_>) -> Result<ValueFacts, String> {
+    let kind = words.need("the type")?.0;
+    let kind = Kind::from_name(kind).ok_or_else(|| format!("type {kind}"))?;
+    let mut facts =
+        ValueFacts { kind, facets: Facets::default(), default: None, secured: false, quiet: false, mandatory: false };
+    while let Some(word) = words.next() {
+        fact(&mut facts, word)?;
+    }
+    Ok(facts)
+}
+
+fn fact(facts: &mut ValueFacts, word: Word<'_>) -> Result<(), String> {
+    let (name, value) = word.cut(b'=').unwrap_or((word, Word("")));
+    let text = value.text();
+    let facets = &mut facts.facets;
+    match name.0 {
+        "must" => facts.mandatory = true,
+        "secured" => facts.secured = true,
+        "quiet" => facts.quiet = true,
+        "default" => facts.default = Some(text.into()),
+        "list" => facets.list = Some(list(&text)?),
+        "listlen" => facets.list.get_or_insert_default().max_length = Some(number(&text)?),
+        "len" => {
+            let (low, high) = span(&text)?;
+            facets.sizes.push((low.unwrap_or(0), high));
+        }
+        "range" => facets.ranges.push(span(&text)?),
+        "step" => facets.step = Some(number(&text)?),
+        "enum" => facets.enumeration = text.split('|').map(Box::from).collect(),
+        "pattern" => facets.patterns.push(text.into()),
+        "ref" => facets.reference = Some(Reference { strong: text.starts_with("strong") }),
+        "factory" | "implementation" | "reports" | "oneof" | "deprecated" | "obsoleted" => {}
+        version if version.starts_with("v2.") => {}
+        other => return Err(format!("the fact {other} is unknown")),
+    }
+    Ok(())
+}
+
+fn list(text: &str) -> Result<List, String> {
+    if text.is_empty() {
+        return Ok(List::default());
+    }
+    let (low, high) = span(text)?;
+    Ok(List { min_items: low.unwrap_or(0), max_items: high, max_length: None })
+}
+
+fn span<N: std::str::FromStr>(text: &str) -> Result<(Option<N>, Option<N>), String> {
+    let (low, high) = text.split_once("..").ok_or_else(|| format!("{text} is not MIN..MAX"))?;
+    let side = |side: &str| if side.is_empty() { Ok(None) } else { number(side).map(Some) };
+    Ok((side(low)?, side(high)?))
+}
+
+fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}
