@@ -3,15 +3,19 @@
 //! Nothing here opens a file or a socket: packages come in as [`uci::Package`]. Nothing is refused silently: whatever
 //! the agent does not understand becomes a [`Warning`] with file, line and section, and the rest still counts.
 
+mod expand;
+pub mod links;
 mod markdown;
 pub mod options;
 #[cfg(test)]
 mod tests;
 pub mod url;
 
+pub use expand::{OWN_ID, ROLES, expand};
 pub use markdown::markdown;
 
 use crate::backend::uci::{Opt, OptValue, Package, Section};
+use crate::usp::endpoint_id::EndpointId;
 use options::{Form, Kind, Row};
 use std::fmt;
 
@@ -55,6 +59,7 @@ pub fn check(package: &Package) -> Vec<Warning> {
             }
         }
         warnings.extend(missing(kind, section));
+        warnings.extend(nameless(section));
     }
     warnings
 }
@@ -101,6 +106,13 @@ fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
     rows.map(|row| warning(section, section.line, format!("option {} is missing: {}", row.name, row.doc))).collect()
 }
 
+/// Other sections refer to these by name; the generated name of one without moves when the file changes.
+fn nameless(section: &Section) -> Option<Warning> {
+    let referred = ["controller", "mtp", "mqtt", "role"].contains(&&*section.kind);
+    let advice = || format!("give the section a name: config {} 'name'", section.kind);
+    (section.anonymous && referred).then(|| warning(section, section.line, advice()))
+}
+
 fn check_value(package: &Package, section: &Section, option: &Opt, row: &Row) -> Option<Warning> {
     if matches!(option.value, OptValue::List(_)) && !row.list {
         return Some(warning(section, option.line, format!("{} takes one value, not a list", row.name)));
@@ -117,8 +129,9 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
         Form::Text | Form::Secret => true,
         Form::Word(words) => words.contains(&value),
         Form::Url => return url::Url::parse(value).err().map(|what| what.to_string()),
-        Form::Endpoint => value.chars().all(|c| c.is_ascii_graphic() && c != '/'),
+        Form::Endpoint => EndpointId::lenient(value).is_ok(),
         Form::File => value.starts_with('/'),
+        Form::Section("role") => expand::is_role(package, value),
         Form::Section(kind) => is_section(package, kind, value),
         Form::DateTime => value.len() >= 19 && value.as_bytes().get(10) == Some(&b'T'),
     };

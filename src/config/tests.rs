@@ -1,41 +1,36 @@
 use super::*;
 
-fn section(kind: &str, name: &str, line: u32, options: &[(&str, &str)]) -> Section {
-    let options = options.iter().zip(line + 1..);
-    let options =
-        options.map(|((name, value), line)| Opt { name: (*name).into(), value: OptValue::One((*value).into()), line });
-    Section { name: name.into(), kind: kind.into(), anonymous: name.is_empty(), options: options.collect(), line }
+fn package(text: &str) -> Package {
+    crate::backend::uci::parse::parse(PACKAGE, text.as_bytes()).unwrap()
 }
 
-fn package(sections: Vec<Section>) -> Package {
-    Package { name: PACKAGE.into(), sections }
-}
-
-fn warnings(sections: Vec<Section>) -> Vec<String> {
-    check(&package(sections)).iter().map(Warning::to_string).collect()
+fn warnings(text: &str) -> Vec<String> {
+    check(&package(text)).iter().map(Warning::to_string).collect()
 }
 
 #[test]
 fn a_controller_of_three_options_is_fine() {
-    let acs = section("controller", "acs", 1, &[("url", "mqtts://acs"), ("EndpointID", "proto::acs"), ("role", "r")]);
-    assert_eq!(warnings(vec![acs, section("role", "r", 6, &[])]), [""; 0]);
+    let text =
+        "config controller 'acs'\n option url 'mqtts://acs'\n option EndpointID 'proto::acs'\n list role 'full'\n";
+    assert_eq!(warnings(text), [""; 0]);
 }
 
 #[test]
 fn whatever_is_not_understood_is_named_with_its_line() {
-    let got = warnings(vec![
-        section("controler", "acs", 1, &[]),
-        section("controller", "acs", 3, &[("endpointid", "x"), ("Enable", "maybe"), ("role", "nobody")]),
-        section("mqtt", "", 9, &[("BrokerAddress", "b"), ("BrokerPort", "70000"), ("TransportProtocol", "UDP")]),
-    ]);
+    let got = warnings(
+        "config controler 'acs'\n
+config controller 'acs2'\n option endpointid x\n option Enable maybe\n list role nobody\n
+config mqtt\n option BrokerAddress b\n option BrokerPort 70000\n option TransportProtocol UDP\n",
+    );
     let starts = [
         "/etc/config/usp-agent:1: config controler 'acs': unknown section type; known are localagent, controller,",
-        "/etc/config/usp-agent:4: config controller 'acs': unknown option endpointid; did you mean EndpointID?",
-        "/etc/config/usp-agent:5: config controller 'acs': option Enable: `maybe` is not 0 or 1",
-        "/etc/config/usp-agent:6: config controller 'acs': option role: `nobody` is not the name of a role section",
-        "/etc/config/usp-agent:3: config controller 'acs': option EndpointID is missing: the controller's endpoint id",
-        "/etc/config/usp-agent:11: config mqtt: option BrokerPort: `70000` is not a number from 1 to 65535",
-        "/etc/config/usp-agent:12: config mqtt: option TransportProtocol: `UDP` is not TCP/IP or TLS",
+        "/etc/config/usp-agent:4: config controller 'acs2': unknown option endpointid; did you mean EndpointID?",
+        "/etc/config/usp-agent:5: config controller 'acs2': option Enable: `maybe` is not 0 or 1",
+        "/etc/config/usp-agent:6: config controller 'acs2': option role: `nobody` is not the name of a role section",
+        "/etc/config/usp-agent:3: config controller 'acs2': option EndpointID is missing: the controller's endpoint id",
+        "/etc/config/usp-agent:10: config mqtt: option BrokerPort: `70000` is not a number from 1 to 65535",
+        "/etc/config/usp-agent:11: config mqtt: option TransportProtocol: `UDP` is not TCP/IP or TLS",
+        "/etc/config/usp-agent:8: config mqtt: give the section a name: config mqtt 'name'",
     ];
     assert_eq!(got.len(), starts.len(), "{got:#?}");
     for (got, start) in got.iter().zip(starts) {
@@ -45,23 +40,22 @@ fn whatever_is_not_understood_is_named_with_its_line() {
 
 #[test]
 fn a_malformed_url_is_explained_without_its_password() {
-    let acs = section("controller", "acs", 1, &[("url", "http://u:secret@acs"), ("EndpointID", "x")]);
-    let got = warnings(vec![acs]).join("");
+    let got = warnings("config controller 'acs'\n option url 'http://u:secret@acs'\n option EndpointID x\n").join("");
     assert!(got.contains("an address starts with") && !got.contains("secret"), "{got}");
 }
 
 #[test]
 fn a_list_where_one_value_is_wanted_is_reported() {
-    let mut acs = section("controller", "acs", 1, &[("EndpointID", "x")]);
-    acs.options[0].value = OptValue::List(vec!["x".into(), "y".into()]);
-    assert!(warnings(vec![acs])[0].contains("takes one value"));
+    let got = warnings("config controller 'acs'\n list EndpointID x\n list EndpointID y\n");
+    assert!(got[0].contains("takes one value"), "{got:?}");
 }
 
 #[test]
 fn an_option_left_out_has_its_default() {
-    let mqtt = section("mqtt", "m", 1, &[("CleanStart", "off")]);
-    assert_eq!((number(&mqtt, "BrokerPort"), value(&mqtt, "ProtocolVersion")), (1883, "5.0"));
-    assert_eq!((truth(&mqtt, "Enable"), truth(&mqtt, "CleanStart")), (true, false));
+    let package = package("config mqtt 'm'\n option BrokerAddress b\n option CleanStart off\n");
+    let mqtt = package.section("m").unwrap();
+    assert_eq!((number(mqtt, "BrokerPort"), value(mqtt, "ProtocolVersion")), (1883, "5.0"));
+    assert_eq!((truth(mqtt, "Enable"), truth(mqtt, "CleanStart")), (true, false));
 }
 
 #[test]
@@ -87,4 +81,19 @@ fn the_page_in_docs_is_the_table() {
         std::fs::write("docs/configuration.md", markdown()).unwrap();
         panic!("docs/configuration.md was not the option table; it is written anew, commit it");
     }
+}
+
+/// The file that is installed, and what it suggests in comments.
+#[test]
+fn the_shipped_configuration_is_understood() {
+    let shipped = std::fs::read_to_string("openwrt-package/files/etc/config/usp-agent").unwrap();
+    assert_eq!(warnings(&shipped), [""; 0]);
+    assert_eq!(links::links(&package(&shipped), "os::00D09E-1").0, []);
+    let suggested: Vec<_> = shipped.lines().map(|line| line.trim_start().strip_prefix('#').unwrap_or(line)).collect();
+    let suggested: Vec<_> =
+        suggested.into_iter().filter(|line| line.starts_with("config") || line.starts_with('\t')).collect();
+    let suggested = suggested.join("\n");
+    assert_eq!(warnings(&suggested), [""; 0]);
+    let (links, warnings) = links::links(&package(&suggested), "os::00D09E-1");
+    assert_eq!((links.len(), warnings.len()), (3, 0), "{links:#?} {warnings:?}");
 }

@@ -43,6 +43,8 @@ pub enum Error {
     Listen,
     /// No host, or one that cannot be a name or an address.
     Host,
+    /// A user where there is no broker to tell it to.
+    User,
     /// Not a port number.
     Port,
     /// A `%` that is not followed by two hexadecimal digits, or not UTF-8.
@@ -57,6 +59,7 @@ impl fmt::Display for Error {
             Self::Scheme => "an address starts with mqtt://, mqtts://, ws://, wss:// or `listen ws://`",
             Self::Listen => "only ws:// and wss:// can listen",
             Self::Host => "the host must be a name, an IPv4 address, or an IPv6 address in []",
+            Self::User => "only mqtt:// and mqtts:// take user:password@",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Percent => "% must be followed by two hexadecimal digits",
             Self::Stray => "an address has no blanks, no ? and no #",
@@ -112,6 +115,9 @@ impl Url {
             Some((userinfo, place)) => (Some(userinfo), place),
             None => (None, authority),
         };
+        if userinfo.is_some() && !scheme.mqtt() {
+            return Err(Error::User);
+        }
         let (username, password) = credentials(userinfo)?;
         let (host, port) = host_and_port(place)?;
         Ok(Self {
@@ -216,6 +222,7 @@ mod tests {
             ("mqtt://[host]", Error::Host),
             ("mqtt://::1", Error::Host),
             ("mqtt://[::1]x", Error::Host),
+            ("wss://u:p@h", Error::User),
             ("ws://h:0", Error::Port),
             ("ws://h:65536", Error::Port),
             ("ws://h:", Error::Port),

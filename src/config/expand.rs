@@ -1,0 +1,214 @@
+//! What the short forms stand for: a controller's `url`, and the roles everybody has.
+//!
+//! Pure, and the same on its own answer. The data model shows the long form; where it is first changed, it is written.
+
+use super::options::kind;
+use super::url::{Scheme, Url};
+use super::{PACKAGE, value};
+use crate::backend::uci::{Opt, OptValue, Package, Section};
+
+/// Roles that are there without a section: name, target, and what is allowed (Param, Obj, InstantiatedObj, CommandEvent).
+pub const ROLES: &[(&str, &str, [&str; 4])] = &[
+    ("full", "Device.", ["rw-n", "rw-n", "rw-n", "r-xn"]),
+    ("readonly", "Device.", ["r--n", "r--n", "r--n", "r--n"]),
+    // What tells the device apart, and nothing that tells its owner's home apart.
+    ("untrusted", "Device.DeviceInfo.", ["r---", "r---", "r---", "----"]),
+];
+
+/// Stands for the agent's own endpoint id in topics, client ids and user names.
+pub const OWN_ID: &str = "{EndpointID}";
+
+/// Options of a controller that its short form moves elsewhere.
+const MOVED: &[&str] = &[
+    "url",
+    "Username",
+    "Password",
+    "ClientID",
+    "ProtocolVersion",
+    "Topic",
+    "ResponseTopicConfigured",
+    "PublishQoS",
+    "ca_file",
+    "certificate",
+    "key",
+];
+
+/// The package with every short form written out.
+pub fn expand(package: &Package) -> Package {
+    let mut long = Package { name: PACKAGE.into(), sections: Vec::with_capacity(package.sections.len() + 12) };
+    for section in &package.sections {
+        match short_form(section) {
+            Some(url) => {
+                long.sections.push(without_short_form(section));
+                for generated in written_out(section, &url) {
+                    add(package, &mut long, generated);
+                }
+            }
+            None => long.sections.push(section.clone()),
+        }
+    }
+    for role in ROLES {
+        add_role(&mut long, role);
+    }
+    long
+}
+
+/// The address of a controller that is given in the short form; one that cannot be read is none.
+fn short_form(section: &Section) -> Option<Url> {
+    if &*section.kind != "controller" {
+        return None;
+    }
+    Url::parse(section.text("url")?).ok()
+}
+
+fn without_short_form(section: &Section) -> Section {
+    let mut long = section.clone();
+    long.options.retain(|option| !MOVED.contains(&&*option.name));
+    long
+}
+
+/// The sections a controller's `url` stands for.
+fn written_out(controller: &Section, url: &Url) -> Vec<Section> {
+    let tls = url.scheme.encrypted();
+    let name = |suffix: &str| format!("{}_{suffix}", controller.name);
+    let files = ["ca_file", "certificate", "key"].map(|option| (option, controller.text(option).unwrap_or_default()));
+    let flag = |on: bool| if on { "1" } else { "0" };
+    let port = url.port.to_string();
+    match url.scheme {
+        Scheme::Mqtt | Scheme::Mqtts => {
+            let (mqtt, mtp, topics) = (name("mqtt"), name("mtp"), Topics::of(controller, url));
+            let client = client_options(controller, url);
+            let client: Vec<_> = client.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let own = [
+                ("Protocol", "MQTT"),
+                ("mqtt", &mqtt),
+                ("ResponseTopicConfigured", &topics.response),
+                ("PublishQoS", controller.text("PublishQoS").unwrap_or_default()),
+            ];
+            let link =
+                [("controller", &*controller.name), ("Protocol", "MQTT"), ("mtp", &mtp), ("Topic", &topics.controller)];
+            vec![
+                section("mqtt", &mqtt, &client, &files),
+                section("mtp", &mtp, &own, &[]),
+                section("controller_mtp", &name("link"), &link, &[]),
+            ]
+        }
+        Scheme::Ws | Scheme::Wss if url.listen => {
+            let own = [
+                ("Protocol", "WebSocket"),
+                ("address", &url.host),
+                ("Port", &port),
+                ("Path", if url.path.is_empty() { "/usp" } else { &url.path }),
+                ("EnableEncryption", flag(tls)),
+            ];
+            vec![section("mtp", &name("mtp"), &own, &files)]
+        }
+        Scheme::Ws | Scheme::Wss => {
+            let link = [
+                ("controller", &*controller.name),
+                ("Protocol", "WebSocket"),
+                ("Host", &url.host),
+                ("Port", &port),
+                ("Path", websocket_path(controller, url)),
+                ("EnableEncryption", flag(tls)),
+            ];
+            vec![section("controller_mtp", &name("link"), &link, &files)]
+        }
+    }
+}
+
+fn client_options(controller: &Section, url: &Url) -> Vec<(&'static str, String)> {
+    let oktopus = value(controller, "preset") == "oktopus";
+    let given = |option: &str| controller.text(option).map(str::to_owned);
+    let username = given("Username").or_else(|| url.username.clone());
+    let password = given("Password").or_else(|| url.password.clone());
+    // Oktopus takes the endpoint id for the user, and loses track of agents whose client id changes.
+    let own_id = |wanted: bool| wanted.then(|| OWN_ID.to_owned());
+    let username = username.or_else(|| own_id(oktopus && password.is_some()));
+    let client_id = given("ClientID").or_else(|| own_id(oktopus));
+    let transport = if url.scheme.encrypted() { "TLS" } else { "TCP/IP" };
+    let options = [
+        ("BrokerAddress", Some(url.host.clone())),
+        ("BrokerPort", Some(url.port.to_string())),
+        ("TransportProtocol", Some(transport.to_owned())),
+        ("ProtocolVersion", given("ProtocolVersion")),
+        ("ClientID", client_id),
+        ("Username", username),
+        ("Password", password),
+    ];
+    options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The topics of an MQTT controller: what is given, else what its preset says.
+struct Topics {
+    controller: String,
+    response: String,
+}
+
+impl Topics {
+    fn of(controller: &Section, url: &Url) -> Self {
+        let in_path = Some(url.path.trim_start_matches('/')).filter(|topic| !topic.is_empty());
+        let (to_controller, to_agent) = match value(controller, "preset") {
+            "oktopus" => ("oktopus/usp/v1/controller".to_owned(), format!("oktopus/usp/v1/agent/{OWN_ID}")),
+            _ => (format!("usp/controller/{}", value(controller, "EndpointID")), format!("usp/agent/{OWN_ID}")),
+        };
+        Self {
+            controller: controller.text("Topic").or(in_path).map_or(to_controller, str::to_owned),
+            response: controller.text("ResponseTopicConfigured").map_or(to_agent, str::to_owned),
+        }
+    }
+}
+
+fn websocket_path<'a>(controller: &Section, url: &'a Url) -> &'a str {
+    match (url.path.as_str(), value(controller, "preset")) {
+        ("", "oktopus") => "/ws/agent",
+        ("", _) => "/",
+        (path, _) => path,
+    }
+}
+
+fn section(kind: &str, name: &str, options: &[(&str, &str)], more: &[(&str, &str)]) -> Section {
+    let given = options.iter().chain(more).filter(|(_, value)| !value.is_empty());
+    let options = given.map(|(name, value)| option(name, OptValue::One((*value).into())));
+    Section { name: name.into(), kind: kind.into(), anonymous: false, options: options.collect(), line: 0 }
+}
+
+fn option(name: &str, value: OptValue) -> Opt {
+    Opt { name: name.into(), value, line: 0 }
+}
+
+/// Adds a section unless the owner wrote one of that name; two controllers share one place to listen at.
+fn add(package: &Package, long: &mut Package, generated: Section) {
+    let listens = generated.get("address").is_some();
+    let same_place = |other: &Section| {
+        ["address", "Port", "Path"].iter().all(|option| value(other, option) == value(&generated, option))
+    };
+    let taken = package.section(&generated.name).is_some();
+    if !taken && !(listens && long.of_kind("mtp").filter(|mtp| value(mtp, "Protocol") == "WebSocket").any(same_place)) {
+        long.sections.push(generated);
+    }
+}
+
+fn add_role(long: &mut Package, (name, target, rights): &(&str, &str, [&str; 4])) {
+    if long.section(name).is_some() {
+        return;
+    }
+    let mut permission = section("permission", &format!("{name}_permission"), &[("role", name)], &[]);
+    permission.options.push(option("Targets", OptValue::List(vec![(*target).into()])));
+    for (option_name, right) in ["Param", "Obj", "InstantiatedObj", "CommandEvent"].iter().zip(rights) {
+        permission.options.push(option(option_name, OptValue::One((*right).into())));
+    }
+    long.sections.push(section("role", name, &[("Name", name)], &[]));
+    long.sections.push(permission);
+}
+
+/// Whether a role of this name is there: written, or one of [`ROLES`].
+pub(super) fn is_role(package: &Package, name: &str) -> bool {
+    let written =
+        package.section(name).is_some_and(|section| kind(&section.kind).is_some_and(|kind| kind.name == "role"));
+    written || ROLES.iter().any(|(role, ..)| *role == name)
+}
+
+#[cfg(test)]
+#[path = "expand_tests.rs"]
+mod tests;

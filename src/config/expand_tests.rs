@@ -1,0 +1,119 @@
+use super::*;
+use crate::backend::uci::{parse, write};
+
+fn expanded(text: &str) -> String {
+    let package = parse::parse(PACKAGE, text.as_bytes()).unwrap();
+    let long = expand(&package);
+    assert_eq!(expand(&long), long, "not the same on its own answer");
+    let text = String::from_utf8(write::write(&long)).unwrap();
+    text.split("\nconfig role 'full'").next().unwrap().trim().replace('\t', "").replace("option ", "")
+}
+
+#[test]
+fn a_broker() {
+    let text = "config controller 'acs'
+ option url 'mqtts://user:p%40ss@acs.example.net'
+ option EndpointID 'proto::acs'
+ option PeriodicNotifInterval '60'
+ option ProtocolVersion '3.1.1'
+ list role 'full'\n";
+    let long = "config controller 'acs'
+EndpointID 'proto::acs'
+PeriodicNotifInterval '60'
+list role 'full'
+
+config mqtt 'acs_mqtt'
+BrokerAddress 'acs.example.net'
+BrokerPort '8883'
+TransportProtocol 'TLS'
+ProtocolVersion '3.1.1'
+Username 'user'
+Password 'p@ss'
+
+config mtp 'acs_mtp'
+Protocol 'MQTT'
+mqtt 'acs_mqtt'
+ResponseTopicConfigured 'usp/agent/{EndpointID}'
+
+config controller_mtp 'acs_link'
+controller 'acs'
+Protocol 'MQTT'
+mtp 'acs_mtp'
+Topic 'usp/controller/proto::acs'";
+    assert_eq!(expanded(text), long);
+}
+
+#[test]
+fn oktopus_has_its_own_topics_client_id_and_path() {
+    let long = expanded(
+        "config controller 'o'\n option url 'mqtt://h'\n option preset oktopus\n option EndpointID oc\n option Password p\n",
+    );
+    for line in [
+        "preset 'oktopus'",
+        "ClientID '{EndpointID}'",
+        "Username '{EndpointID}'",
+        "ResponseTopicConfigured 'oktopus/usp/v1/agent/{EndpointID}'",
+        "Topic 'oktopus/usp/v1/controller'",
+    ] {
+        assert!(long.contains(line), "{line} is not in\n{long}");
+    }
+    assert!(
+        expanded("config controller 'o'\n option url 'ws://h'\n option preset oktopus\n").contains("Path '/ws/agent'")
+    );
+}
+
+#[test]
+fn a_topic_in_the_path_and_a_topic_option() {
+    assert!(expanded("config controller 'a'\n option url 'mqtt://h/usp/ctl'\n").contains("Topic 'usp/ctl'"));
+    assert!(expanded("config controller 'a'\n option url 'mqtt://h/usp/ctl'\n option Topic t\n").contains("Topic 't'"));
+}
+
+#[test]
+fn a_websocket() {
+    let text = "config controller 'acs'\n option url 'wss://[2001:db8::1]:8443/a%20b'\n option EndpointID 'x'\n option ca_file '/ca.pem'\n";
+    let long = "config controller 'acs'
+EndpointID 'x'
+
+config controller_mtp 'acs_link'
+controller 'acs'
+Protocol 'WebSocket'
+Host '2001:db8::1'
+Port '8443'
+Path '/a%20b'
+EnableEncryption '1'
+ca_file '/ca.pem'";
+    assert_eq!(expanded(text), long);
+}
+
+#[test]
+fn a_place_to_listen_is_shared() {
+    let text = "config controller 'a'\n option url 'listen ws://[::]'\n
+config controller 'b'\n option url 'listen ws://[::]:8183/usp'\n";
+    let long = "config controller 'a'
+
+config mtp 'a_mtp'
+Protocol 'WebSocket'
+address '::'
+Port '8183'
+Path '/usp'
+EnableEncryption '0'
+
+config controller 'b'";
+    assert_eq!(expanded(text), long);
+}
+
+#[test]
+fn what_the_owner_wrote_counts() {
+    let text = "config controller 'a'\n option url 'mqtt://h'\n
+config mqtt 'a_mqtt'\n option BrokerAddress 'mine'\n
+config role 'full'\n option Name 'none of it'\n";
+    let long = expand(&parse::parse(PACKAGE, text.as_bytes()).unwrap());
+    assert_eq!(long.section("a_mqtt").unwrap().text("BrokerAddress"), Some("mine"));
+    assert_eq!(long.of_kind("permission").filter(|p| p.text("role") == Some("full")).count(), 0);
+    assert!(long.section("readonly").is_some() && long.section("untrusted").is_some());
+}
+
+#[test]
+fn an_address_that_cannot_be_read_stays_as_it_is() {
+    assert!(expanded("config controller 'a'\n option url 'http://h'\n").contains("url 'http://h'"));
+}

@@ -1,0 +1,98 @@
+use super::super::PACKAGE;
+use super::*;
+use crate::backend::uci::parse::parse;
+
+const OWN: &str = "os::00D09E-1";
+
+fn read(text: &str) -> (Vec<Link>, Vec<String>) {
+    let (links, warnings) = links(&parse(PACKAGE, text.as_bytes()).unwrap(), OWN);
+    (links, warnings.iter().map(|warning| warning.what.to_string()).collect())
+}
+
+fn only(text: &str) -> Link {
+    let (mut links, warnings) = read(text);
+    assert_eq!((links.len(), warnings.len()), (1, 0), "{links:#?} {warnings:?}");
+    links.remove(0)
+}
+
+#[test]
+fn a_broker_with_the_standards_defaults() {
+    let link = only("config controller 'acs'\n option url 'mqtt://u:p@h/to'\n option EndpointID c\n");
+    let Transport::Mqtt(mqtt) = &link.transport else { panic!("{link:?}") };
+    assert_eq!((&*mqtt.broker_address, mqtt.broker_port, mqtt.level, mqtt.keep_alive), ("h", 1883, 5, 60));
+    assert_eq!(mqtt.retry, Retry { minimum: 5, multiplier: 2000, maximum: Some(30720) });
+    assert_eq!(&*mqtt.response_topic, "usp/agent/os::00D09E-1");
+    assert_eq!((&*link.section, link.mtp.as_deref()), ("acs_mqtt", Some("acs_mtp")));
+    let reach = &link.controllers[0];
+    assert_eq!((&*reach.controller, &*reach.endpoint_id, &*reach.topic), ("acs", "c", "to"));
+    assert!(!format!("{link:?}").contains("\"p\""), "a log would show the password");
+}
+
+#[test]
+fn files_of_the_link_go_before_those_of_the_agent() {
+    let agent = "config localagent\n option ca_file /agent.pem\n option key /agent.key\n";
+    let link = only(&format!("{agent}config controller 'c'\n option url 'wss://h'\n option key /own.key\n"));
+    let Transport::WebSocketClient(client) = link.transport else { panic!() };
+    let files = client.tls.unwrap();
+    assert_eq!((&*files.ca, &*files.certificate, &*files.key), ("/agent.pem", "", "/own.key"));
+    let link = only("config controller 'c'\n option url 'wss://h'\n");
+    let Transport::WebSocketClient(client) = link.transport else { panic!() };
+    assert_eq!(&*client.tls.unwrap().ca, "/etc/ssl/certs/ca-certificates.crt");
+}
+
+#[test]
+fn a_server_stands_alone() {
+    let link =
+        only("config mtp 'm'\n option Protocol WebSocket\n option EnableEncryption 0\n option address 127.0.0.1\n");
+    let Transport::WebSocketServer(server) = link.transport else { panic!() };
+    assert_eq!((&*server.address, server.port, &*server.path, server.tls), ("127.0.0.1", 8183, "/usp", None));
+}
+
+#[test]
+fn filters_and_two_controllers_on_one_broker() {
+    let link = only(
+        "config mqtt 'b'\n option BrokerAddress h\n
+config mtp 'm'\n option Protocol MQTT\n option mqtt b\n option ResponseTopicConfigured r\n
+config mqtt_subscription\n option mqtt b\n option Topic 'x/{EndpointID}'\n option QoS 1\n
+config mqtt_subscription\n option mqtt b\n option Topic off\n option Enable 0\n
+config controller 'c1'\n option EndpointID e1\n
+config controller 'c2'\n option EndpointID e2\n
+config controller_mtp\n option controller c1\n option Protocol MQTT\n option mtp m\n option Topic t1\n
+config controller_mtp\n option controller c2\n option Protocol MQTT\n option Topic t2\n",
+    );
+    assert_eq!(link.filters, [("x/os::00D09E-1".into(), 1)]);
+    let topics: Vec<_> = link.controllers.iter().map(|reach| &*reach.topic).collect();
+    assert_eq!(topics, ["t1", "t2"]);
+}
+
+#[test]
+fn nothing_is_left_out_without_a_word() {
+    let (links, warnings) = read(
+        "config mtp 'm'\n option Protocol MQTT\n option mqtt nobody\n
+config mtp 's'\n option Protocol STOMP\n
+config controller_mtp\n option controller nobody\n option Protocol MQTT\n
+config controller 'c'\n
+config controller_mtp\n option controller c\n option Protocol MQTT\n",
+    );
+    assert_eq!(links, []);
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+}
+
+#[test]
+fn what_is_disabled_is_no_link() {
+    for url in ["ws://h", "mqtt://h"] {
+        let text = format!("config controller 'c'\n option url '{url}'\n option Enable 0\n");
+        assert_eq!(read(&text), (vec![], vec![]));
+    }
+    assert_eq!(read("config mtp 'm'\n option Protocol WebSocket\n option Enable 0\n"), (vec![], vec![]));
+}
+
+#[test]
+fn a_change_of_one_link_leaves_the_others_equal() {
+    let text = "config controller 'a'\n option url 'ws://h'\n
+config controller 'b'\n option url 'mqtt://h'\n option PeriodicNotifInterval 60\n";
+    let (before, _) = read(text);
+    let (after, _) = read(&text.replace("ws://h", "ws://i").replace("60", "61"));
+    let differ: Vec<_> = before.iter().filter(|link| !after.contains(link)).map(|link| &*link.section).collect();
+    assert_eq!(differ, ["a_link"]);
+}
