@@ -9,15 +9,88 @@
 //!
 //! The model knows nothing of messages, controllers or sessions: who may do what comes in as [`Permit`].
 
+mod arguments;
 pub mod built_in;
+mod check;
 pub mod digest;
+pub mod docs;
 pub mod dropin;
+pub mod eval;
 pub mod facets;
+pub mod facts;
+pub mod instances;
+pub mod native;
 pub mod notation;
+pub mod pipeline;
+pub mod read;
+pub mod resolve;
 pub mod schema;
 pub mod source;
+pub mod sources;
+pub mod supported;
+pub mod value;
+pub mod write;
 
+pub use docs::View;
+pub use facts::Facts;
+pub use instances::Instances;
+pub use read::{Instance, Invocation, ObjectValues, Reading};
+pub use resolve::Node;
+pub use sources::Sources;
+pub use supported::{SupportedObject, Want};
+pub use write::{Committed, Savepoint, Transaction};
+
+use crate::backend::Backend;
+use schema::Schema;
+use std::cell::{Cell, RefCell, RefMut};
 use std::ops::BitOr;
+
+/// The data model of one router.
+pub struct Model<B: Backend> {
+    schema: Schema,
+    backend: B,
+    instances: RefCell<Instances>,
+    facts: RefCell<Facts>,
+    views: Vec<View>,
+    now: Cell<i64>,
+}
+
+impl<B: Backend> Model<B> {
+    /// A model of what `schema` supports on the router behind `backend`.
+    pub fn new(schema: Schema, backend: B, instances: Instances, views: Vec<View>) -> Self {
+        for live in &schema.live {
+            backend.watch(&live.watch);
+        }
+        let (instances, facts) = (RefCell::new(instances), RefCell::default());
+        Self { schema, backend, instances, facts, views, now: Cell::new(0) }
+    }
+
+    /// The supported model.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The router.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// What the agent knows of itself; not to be held across an await.
+    pub fn facts(&self) -> RefMut<'_, Facts> {
+        self.facts.borrow_mut()
+    }
+
+    /// The instance numbers; not to be held across an await.
+    pub fn instance_numbers(&self) -> RefMut<'_, Instances> {
+        self.instances.borrow_mut()
+    }
+
+    /// The time that `ago` counts from, in seconds since 1970.
+    pub fn set_clock(&self, unix: i64) {
+        self.now.set(unix);
+        self.instances.borrow_mut().next_tick();
+    }
+}
 
 /// What a caller may do with an element, one bit per right (TR-181 `ControllerTrust.Role.{i}.Permission.{i}.`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

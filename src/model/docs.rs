@@ -1,0 +1,290 @@
+//! The router's answers of one message: what was asked, what came back, what is still missing.
+//!
+//! An evaluation reads from here and never waits. A look-up without an answer yet notes the question and counts as
+//! "no value"; [`Docs::fetch`] then asks everything noted at once, and the evaluation runs again. An answer that
+//! failed is remembered as none, so a provider that never answers is asked once and costs its own values only.
+
+use crate::backend::uci::Package;
+use crate::backend::{Backend, CallError, Table};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// A question to the router. Its index in [`Docs`] identifies it within one message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Question {
+    /// A ubus call.
+    Call {
+        /// The object.
+        object: Box<str>,
+        /// The method.
+        method: Box<str>,
+        /// The arguments.
+        args: Table,
+    },
+    /// A UCI package.
+    Package(Box<str>),
+    /// A file's text.
+    File(Box<str>),
+    /// The names in a folder.
+    List(Box<str>),
+    /// The target of a link.
+    Link(Box<str>),
+    /// A table of the agent's own facts; always answered.
+    Facts(Box<str>),
+    /// The clock; always answered, and never the same.
+    Clock,
+}
+
+/// An answer; None inside means that there is none to be had.
+#[derive(Debug, Clone)]
+enum Answer {
+    Table(Option<Rc<Table>>),
+    Package(Option<Rc<Package>>),
+    Text(Option<Rc<str>>),
+    Names(Option<Rc<[String]>>),
+    Known,
+    /// The router did not answer: not the same as having no value.
+    Failed,
+}
+
+/// What the model shows of a package instead of the file itself: short forms written out.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// The package.
+    pub package: &'static str,
+    /// Writes out every short form.
+    pub expand: fn(&Package) -> Package,
+    /// Writes out only what stands behind one section of the expanded package.
+    pub expand_section: fn(&Package, &str) -> Package,
+}
+
+/// At most so many different questions in one message.
+pub const MAX_QUESTIONS: usize = 4096;
+
+/// The answers of one message.
+#[derive(Debug, Default)]
+pub struct Docs {
+    questions: RefCell<Vec<Question>>,
+    answers: Vec<Answer>,
+    index: RefCell<HashMap<Box<str>, Vec<u16>>>,
+    touched: RefCell<Vec<u16>>,
+    failed: Cell<bool>,
+}
+
+impl Docs {
+    /// The answer to a ubus call.
+    pub fn call(&self, object: &str, method: &str, args: &Table) -> Option<&Rc<Table>> {
+        let same = |q: &Question| matches!(q, Question::Call { object: o, method: m, args: a } if &**o == object && &**m == method && a == args);
+        let make = || Question::Call { object: object.into(), method: method.into(), args: args.clone() };
+        match self.answers.get(self.ask(object, same, make)?)? {
+            Answer::Table(table) => table.as_ref(),
+            _ => {
+                self.failed.set(true);
+                None
+            }
+        }
+    }
+
+    /// A UCI package, as staged so far.
+    pub fn package(&self, name: &str) -> Option<&Rc<Package>> {
+        let same = |q: &Question| matches!(q, Question::Package(n) if &**n == name);
+        match self.answers.get(self.ask(name, same, || Question::Package(name.into()))?)? {
+            Answer::Package(package) => package.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// A file's text.
+    pub fn file(&self, path: &str) -> Option<&str> {
+        let same = |q: &Question| matches!(q, Question::File(p) if &**p == path);
+        self.text(self.ask(path, same, || Question::File(path.into()))?)
+    }
+
+    /// Where a link points.
+    pub fn link(&self, path: &str) -> Option<&str> {
+        let same = |q: &Question| matches!(q, Question::Link(p) if &**p == path);
+        self.text(self.ask(path, same, || Question::Link(path.into()))?)
+    }
+
+    /// The names in a folder.
+    pub fn list(&self, path: &str) -> Option<&[String]> {
+        let same = |q: &Question| matches!(q, Question::List(p) if &**p == path);
+        match self.answers.get(self.ask(path, same, || Question::List(path.into()))?)? {
+            Answer::Names(names) => names.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Notes that a table of facts was used.
+    pub fn note_facts(&self, table: &str) {
+        let same = |q: &Question| matches!(q, Question::Facts(t) if &**t == table);
+        self.ask(table, same, || Question::Facts(table.into()));
+    }
+
+    /// Notes that the clock was used.
+    pub fn note_clock(&self) {
+        self.ask("", |q| *q == Question::Clock, || Question::Clock);
+    }
+
+    /// Replaces a package by a staged one.
+    pub fn stage(&mut self, name: &str, package: Rc<Package>) {
+        let at = self.questions.borrow().iter().position(|q| matches!(q, Question::Package(n) if &**n == name));
+        if let Some(answer) = at.and_then(|at| self.answers.get_mut(at)) {
+            *answer = Answer::Package(Some(package));
+        }
+    }
+
+    /// The package as it stands, without noting its use.
+    pub fn staged(&self, name: &str) -> Option<Rc<Package>> {
+        let at = self.questions.borrow().iter().position(|q| matches!(q, Question::Package(n) if &**n == name))?;
+        match self.answers.get(at)? {
+            Answer::Package(package) => package.clone(),
+            _ => None,
+        }
+    }
+
+    /// True while a question has no answer.
+    pub fn incomplete(&self) -> bool {
+        self.questions.borrow().len() > self.answers.len()
+    }
+
+    /// The questions used since the last [`Docs::forget_use`], each once.
+    pub fn used(&self) -> Vec<u16> {
+        self.touched.borrow().clone()
+    }
+
+    /// Begins a new account of what is used, returning the old one.
+    pub fn forget_use(&self) -> Vec<u16> {
+        std::mem::take(&mut self.touched.borrow_mut())
+    }
+
+    /// Counts these questions as used.
+    pub fn use_again(&self, questions: &[u16]) {
+        questions.iter().for_each(|&q| self.touch(q));
+    }
+
+    /// A question by its number.
+    pub fn question(&self, number: u16) -> Option<Question> {
+        self.questions.borrow().get(usize::from(number)).cloned()
+    }
+
+    /// From here on [`Docs::failed`] tells of new failures only.
+    pub fn forget_failure(&self) {
+        self.failed.set(false);
+    }
+
+    /// A source that was used has not answered.
+    pub fn failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Counts a source as failed, as it was when its rows were made.
+    pub fn fail(&self, failed: bool) {
+        self.failed.set(self.failed.get() || failed);
+    }
+
+    /// Asks everything noted, all at once.
+    pub async fn fetch<B: Backend>(&mut self, backend: &B, views: &[View]) {
+        let missing: Vec<Question> = self.questions.borrow().get(self.answers.len()..).unwrap_or(&[]).to_vec();
+        let answers = match <[Question; 1]>::try_from(missing) {
+            Ok([one]) => vec![answer(backend, views, &one).await],
+            Err(many) => together(many.iter().map(|q| answer(backend, views, q)).collect()).await,
+        };
+        self.answers.extend(answers);
+    }
+
+    fn text(&self, at: usize) -> Option<&str> {
+        match self.answers.get(at)? {
+            Answer::Text(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The place of a question, noting it where it is new; None where there are too many.
+    fn ask(&self, subject: &str, same: impl Fn(&Question) -> bool, make: impl FnOnce() -> Question) -> Option<usize> {
+        let mut questions = self.questions.borrow_mut();
+        let mut index = self.index.borrow_mut();
+        if let Some(found) = index.get(subject) {
+            let known = found.iter().find(|&&at| questions.get(usize::from(at)).is_some_and(&same));
+            if let Some(&at) = known {
+                self.touch(at);
+                return Some(usize::from(at));
+            }
+        }
+        if questions.len() >= MAX_QUESTIONS {
+            return None;
+        }
+        let at = u16::try_from(questions.len()).ok()?;
+        questions.push(make());
+        index.entry(subject.into()).or_default().push(at);
+        self.touch(at);
+        Some(usize::from(at))
+    }
+
+    fn touch(&self, question: u16) {
+        let mut touched = self.touched.borrow_mut();
+        if !touched.contains(&question) {
+            touched.push(question);
+        }
+    }
+}
+
+async fn answer<B: Backend>(backend: &B, views: &[View], question: &Question) -> Answer {
+    match question {
+        Question::Call { object, method, args } => match backend.call(object, method, args).await {
+            Ok(table) => Answer::Table(Some(Rc::new(table))),
+            // No such object, no such thing: the router has no value, which is an answer.
+            Err(CallError::NotFound | CallError::Status(_)) => Answer::Table(None),
+            Err(why) => {
+                log::warn!("event=call_failed object={object} method={method} why={why:?}");
+                Answer::Failed
+            }
+        },
+        Question::Package(name) => Answer::Package(package(backend, views, name).await),
+        Question::File(path) => Answer::Text(backend.read(path).await.ok()),
+        Question::List(path) => Answer::Names(backend.list(path).await.ok()),
+        Question::Link(path) => Answer::Text(backend.link(path).await.ok()),
+        Question::Facts(_) | Question::Clock => Answer::Known,
+    }
+}
+
+/// The package as the model shows it; a file that is not UCI is reported and counts as absent.
+async fn package<B: Backend>(backend: &B, views: &[View], name: &str) -> Option<Rc<Package>> {
+    let raw = match backend.package(name).await {
+        Ok(raw) => raw,
+        Err(crate::backend::uci::Error::NotFound) => return None,
+        Err(why) => {
+            log::warn!("event=package_unreadable package={name} why=\"{why}\"");
+            return None;
+        }
+    };
+    match views.iter().find(|v| v.package == name) {
+        Some(view) => Some(Rc::new((view.expand)(&raw))),
+        None => Some(raw),
+    }
+}
+
+/// Runs all futures together and returns their results in order.
+async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    std::future::poll_fn(move |context: &mut Context<'_>| {
+        let mut pending = false;
+        for (future, output) in &mut running {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(value) => *output = Some(value),
+                    Poll::Pending => pending = true,
+                }
+            }
+        }
+        match pending {
+            true => Poll::Pending,
+            false => Poll::Ready(running.drain(..).filter_map(|(_, output)| output).collect()),
+        }
+    })
+    .await
+}
