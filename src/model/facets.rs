@@ -1,5 +1,8 @@
 //! What the standard demands of a value: type, range, length, enumeration, pattern.
 
+mod check;
+mod pattern;
+
 /// The facets of a parameter or argument, as the digest gives them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facets {

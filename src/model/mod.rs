@@ -11,7 +11,6 @@
 
 mod arguments;
 pub mod built_in;
-mod check;
 pub mod digest;
 pub mod docs;
 pub mod dropin;

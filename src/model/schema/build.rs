@@ -8,7 +8,7 @@ use crate::model::source::{CommandSource, Filter, New, Pipeline, RowSource, Sour
 use std::collections::HashMap;
 
 /// The most objects of a model.
-pub const MAX_OBJECTS: usize = 4096;
+const MAX_OBJECTS: usize = 4096;
 
 /// Whether the native function of this name can write.
 pub type Natives<'a> = &'a dyn Fn(&str) -> bool;
