@@ -1,9 +1,161 @@
-//! See ARCHITECTURE.md.
+//! The command line: one file per verb.
+//!
+//! Errors go to stderr, say what to do next, and end with one of the [`Exit`] codes.
 
+use arguments::{Arguments, Flag};
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
+mod arguments;
+mod check;
+mod logger;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Success = 0,
+    /// It failed; stderr says why.
+    Failure = 1,
+    /// The command line is not understood.
+    Usage = 2,
+    /// `check` found something.
+    Findings = 3,
+    /// `run`: another agent runs on this state folder.
+    Running = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// One command.
+struct Verb {
+    name: &'static str,
+    /// What follows its options, for the help.
+    words: &'static str,
+    doc: &'static str,
+    flags: &'static [Flag],
+    run: fn(&Arguments) -> Exit,
+}
+
+/// Where a router keeps its things; `run` and the verbs that look at a router take these.
+const CONFIG_DIR: Flag = Flag { name: "config-dir", value: Some("DIR"), doc: "UCI packages (default /etc/config)" };
+const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's file system (default /)" };
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "check",
+        words: "",
+        doc: "read configuration and data model, name whatever is wrong",
+        flags: check::FLAGS,
+        run: check::run,
+    },
+    Verb { name: "version", words: "", doc: "print the version", flags: &[], run: |_| print(&version()) },
+    Verb { name: "help", words: "[COMMAND]", doc: "print this, or the options of a command", flags: &[], run: help },
+];
+
 /// Runs one command line, without the program's name.
-pub fn run(_args: Vec<OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let mut args = args.into_iter();
+    let first = args.next().map(|first| first.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = match first.as_str() {
+        "--version" | "-V" => "version",
+        "--help" | "-h" => "help",
+        name => name,
+    };
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
+        let complaint = if name.is_empty() { "a command is missing".into() } else { format!("{name} is no command") };
+        return usage(&format!("{complaint}; `usp-agent help` lists them")).into();
+    };
+    let args: Vec<_> = args.collect();
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        return print(&help_of(verb)).into();
+    }
+    match Arguments::parse(args, verb.flags) {
+        Ok(given) if given.words.is_empty() || !verb.words.is_empty() => (verb.run)(&given).into(),
+        Ok(given) => {
+            usage(&format!("{} takes no `{}`; see `usp-agent help {0}`", verb.name, given.words.join(" "))).into()
+        }
+        Err(what) => usage(&format!("{what}; see `usp-agent help {}`", verb.name)).into(),
+    }
+}
+
+/// `usp-agent 0.1.0`, as package tests compare it.
+fn version() -> String {
+    format!("usp-agent {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn help(given: &Arguments) -> Exit {
+    match given.words.first() {
+        None => print(&overview()),
+        Some(name) => match VERBS.iter().find(|verb| verb.name == name.as_str()) {
+            Some(verb) => print(&help_of(verb)),
+            None => usage(&format!("{name} is no command; `usp-agent help` lists them")),
+        },
+    }
+}
+
+fn overview() -> String {
+    let mut text = String::from("usp-agent: a USP (TR-369) agent for OpenWrt and prplOS routers\n\n");
+    for verb in VERBS {
+        let usage = format!("{} {}", verb.name, verb.words);
+        text += &format!("  usp-agent {usage:<22} {}\n", verb.doc);
+    }
+    text + "\n`usp-agent COMMAND --help` explains the options of a command.\n"
+}
+
+fn help_of(verb: &Verb) -> String {
+    let mut text = format!(
+        "usp-agent {} {}{}\n{}\n",
+        verb.name,
+        if verb.flags.is_empty() { "" } else { "[OPTIONS] " },
+        verb.words,
+        verb.doc
+    );
+    for flag in verb.flags {
+        let usage = flag.value.map_or(format!("--{}", flag.name), |value| format!("--{} {value}", flag.name));
+        text += &format!("\n  {usage:<22} {}", flag.doc);
+    }
+    if !verb.flags.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes to stdout; a reader that went away (`| head`) is no failure.
+fn print(text: &str) -> Exit {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Exit::Success
+}
+
+/// Writes one line to stderr.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "usp-agent: {text}");
+}
+
+fn usage(text: &str) -> Exit {
+    complain(text);
+    Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_command_and_every_option() {
+        let all = overview();
+        for verb in VERBS {
+            assert!(all.contains(&format!("usp-agent {} ", verb.name)), "{}", verb.name);
+            for flag in verb.flags {
+                assert!(help_of(verb).contains(&format!("--{}", flag.name)));
+            }
+        }
+        assert!(all.lines().all(|line| line.len() <= 100), "too wide:\n{all}");
+    }
 }

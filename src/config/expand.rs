@@ -183,8 +183,9 @@ fn add(package: &Package, long: &mut Package, generated: Section) {
     let same_place = |other: &Section| {
         ["address", "Port", "Path"].iter().all(|option| value(other, option) == value(&generated, option))
     };
-    let taken = package.section(&generated.name).is_some();
-    if !taken && !(listens && long.of_kind("mtp").filter(|mtp| value(mtp, "Protocol") == "WebSocket").any(same_place)) {
+    let taken = package.section(&generated.name).is_some()
+        || listens && long.of_kind("mtp").filter(|mtp| value(mtp, "Protocol") == "WebSocket").any(same_place);
+    if !taken {
         long.sections.push(generated);
     }
 }

@@ -41,7 +41,7 @@ pub fn markdown() -> String {
 fn section(page: &mut String, kind: &Kind) {
     let _ = write!(page, "\n## config {}\n\n{}.\n", kind.name, capital(kind.doc));
     if !kind.object.is_empty() {
-        let _ = write!(page, "In the data model: `{}`\n", kind.object);
+        let _ = writeln!(page, "In the data model: `{}`", kind.object);
     }
     page.push_str("\n| Option | Value | Default | Parameter | Meaning |\n|---|---|---|---|---|\n");
     for row in kind.options {

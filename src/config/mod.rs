@@ -33,9 +33,10 @@ pub struct Warning {
     pub what: Box<str>,
 }
 
+/// `LINE: SECTION: WHAT`, to be put after the file's name and a colon.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/etc/config/{PACKAGE}:{}: {}: {}", self.line, self.section, self.what)
+        write!(f, "{}: {}: {}", self.line, self.section, self.what)
     }
 }
 

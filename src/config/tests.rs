@@ -23,14 +23,14 @@ config controller 'acs2'\n option endpointid x\n option Enable maybe\n list role
 config mqtt\n option BrokerAddress b\n option BrokerPort 70000\n option TransportProtocol UDP\n",
     );
     let starts = [
-        "/etc/config/usp-agent:1: config controler 'acs': unknown section type; known are localagent, controller,",
-        "/etc/config/usp-agent:4: config controller 'acs2': unknown option endpointid; did you mean EndpointID?",
-        "/etc/config/usp-agent:5: config controller 'acs2': option Enable: `maybe` is not 0 or 1",
-        "/etc/config/usp-agent:6: config controller 'acs2': option role: `nobody` is not the name of a role section",
-        "/etc/config/usp-agent:3: config controller 'acs2': option EndpointID is missing: the controller's endpoint id",
-        "/etc/config/usp-agent:10: config mqtt: option BrokerPort: `70000` is not a number from 1 to 65535",
-        "/etc/config/usp-agent:11: config mqtt: option TransportProtocol: `UDP` is not TCP/IP or TLS",
-        "/etc/config/usp-agent:8: config mqtt: give the section a name: config mqtt 'name'",
+        "1: config controler 'acs': unknown section type; known are localagent, controller,",
+        "4: config controller 'acs2': unknown option endpointid; did you mean EndpointID?",
+        "5: config controller 'acs2': option Enable: `maybe` is not 0 or 1",
+        "6: config controller 'acs2': option role: `nobody` is not the name of a role section",
+        "3: config controller 'acs2': option EndpointID is missing: the controller's endpoint id",
+        "10: config mqtt: option BrokerPort: `70000` is not a number from 1 to 65535",
+        "11: config mqtt: option TransportProtocol: `UDP` is not TCP/IP or TLS",
+        "8: config mqtt: give the section a name: config mqtt 'name'",
     ];
     assert_eq!(got.len(), starts.len(), "{got:#?}");
     for (got, start) in got.iter().zip(starts) {

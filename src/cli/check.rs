@@ -1,0 +1,44 @@
+//! `check`: reads the configuration and the data model as `run` would, and names whatever is wrong.
+
+use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, complain, print};
+use crate::backend::uci;
+use crate::config;
+use std::fs;
+use std::path::Path;
+
+pub(super) const FLAGS: &[Flag] = &[
+    CONFIG_DIR,
+    ROOT,
+    Flag { name: "print-options", value: None, doc: "print every option of /etc/config/usp-agent, as Markdown" },
+];
+
+pub(super) fn run(given: &Arguments) -> Exit {
+    if given.has("print-options") {
+        return print(&config::markdown());
+    }
+    let folder = given.value("config-dir").unwrap_or("/etc/config");
+    let findings = configuration(&Path::new(folder).join(config::PACKAGE));
+    for finding in &findings {
+        complain(finding);
+    }
+    if findings.is_empty() {
+        return print("configuration and data model: nothing to complain of\n");
+    }
+    Exit::Findings
+}
+
+fn configuration(file: &Path) -> Vec<String> {
+    let named = file.display();
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return vec![format!("{named}: {error}; the agent would run without any controller")],
+    };
+    match uci::parse::parse(config::PACKAGE, &bytes) {
+        Err(error) => vec![format!("{named}: {error}; nothing of the file counts until that is repaired")],
+        Ok(package) => {
+            let (_, unused) = config::links::links(&package, "os::000000-0");
+            let warnings = config::check(&package).into_iter().chain(unused);
+            warnings.map(|warning| format!("{named}:{warning}")).collect()
+        }
+    }
+}
