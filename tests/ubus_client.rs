@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     local.block_on(&runtime, async { timeout(PATIENCE, test).await.expect("the test takes too long") })
 }
 
-fn bus(socket: &PathBuf) -> Bus {
+fn bus(socket: &Path) -> Bus {
     let (bus, driver) = Bus::bind(socket).unwrap();
     tokio::task::spawn_local(driver.run());
     bus

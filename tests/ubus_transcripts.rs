@@ -254,3 +254,35 @@ fn a_signature_is_built_as_it_is_read() {
     let signature = Signature::default().method("ping", &[("x", blob::INT32)]).encode().unwrap();
     same((kind::ADD_OBJECT, 0, request::add_object(Some(("self.obj", &signature)))), added);
 }
+
+/// Whatever can be read can be written, and reads the same again.
+#[test]
+fn bent_messages_are_read_to_something_sound_or_refused() {
+    let mut seed = 0x9e37_79b9_u32;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed as usize % below
+    };
+    let mut read_again = 0;
+    for (_, lines) in all() {
+        for line in lines.iter().filter(|line| line.bytes.len() > 20) {
+            for _ in 0..50 {
+                let mut bytes = line.bytes.clone();
+                for _ in 0..=random(3) {
+                    let place = 12 + random(bytes.len() - 12);
+                    bytes[place] = [0, 1, 0x7f, 0x80, 0xff, random(256) as u8][random(6)];
+                }
+                let Ok(Some(message)) = read(&bytes) else { continue };
+                let attributes = message.attributes();
+                let _ = attributes.signature.map(Signature::decode);
+                let Some(Ok(table)) = attributes.data.map(blobmsg::decode) else { continue };
+                let written = blobmsg::encode(&table).unwrap();
+                assert_eq!(format!("{:?}", blobmsg::decode(&written)), format!("{:?}", Ok::<_, ()>(table)));
+                read_again += 1;
+            }
+        }
+    }
+    assert!(read_again > 1000, "only {read_again}");
+}

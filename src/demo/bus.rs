@@ -331,3 +331,6 @@ async fn write_on(link: &Link, write: &mut OwnedWriteHalf) -> io::Error {
         link.written.notified().await;
     }
 }
+
+#[cfg(test)]
+mod transcript_tests;

@@ -212,7 +212,7 @@ fn split_name(attribute: Attribute<'_>) -> Option<(Option<&[u8]>, &[u8])> {
     let name = attribute.payload.get(2..2 + length)?;
     let ended = attribute.payload.get(2 + length) == Some(&0);
     let payload = attribute.payload.get(name_header(length)..)?;
-    ended.then_some((Some(name), payload))
+    ended.then_some((name.split(|byte| *byte == 0).next(), payload))
 }
 
 fn value(id: u8, payload: &[u8], depth: usize, count: &mut usize) -> Result<Option<Value>, Refusal> {

@@ -56,6 +56,7 @@ fn texts_end_at_their_first_nul_and_may_hold_any_bytes() {
         table.get("").and_then(Value::as_str).map(str::to_owned)
     };
     assert_eq!(text("61006200").as_deref(), Some("a"));
+    assert_eq!(decode(&bytes("85000010 00036100 62000000 00000001")), Ok(Table::default().with("a", 1)));
     assert_eq!(text("61ff6200").as_deref(), Some("a\u{fffd}b"));
 }
 

@@ -392,3 +392,7 @@ pub(super) fn table(part: &[u8]) -> Result<Table, CallError> {
 pub(super) fn added(reply: &Reply) -> Option<u32> {
     reply.parts.last().and_then(|part| Attributes::parse(part).object)
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
