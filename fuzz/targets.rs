@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use bytes::Bytes;
+use usp_agent::backend::ubus::{Signature, blobmsg, message::Attributes};
 use usp_agent::backend::uci;
 use usp_agent::path::{self, Dialect};
 use usp_agent::usp::{message, record};
@@ -65,4 +66,15 @@ fn conditions(text: &str) {
 /// A UCI file.
 pub fn uci(data: &[u8]) {
     let _ = uci::parse::parse("fuzz", data);
+}
+
+/// The DATA of a ubus message, and a body and a signature of one. What can be read can be written, unless it grew
+/// by bytes that are not UTF-8, and is the same when it is read again (as text: no NaN equals itself).
+pub fn blobmsg(data: &[u8]) {
+    let _ = (Attributes::parse(data), Signature::decode(data));
+    let Ok(table) = blobmsg::decode(data) else { return };
+    match blobmsg::encode(&table) {
+        Ok(written) => assert_eq!(format!("{:?}", blobmsg::decode(&written)), format!("Ok({table:?})")),
+        Err(refusal) => assert_eq!(refusal, blobmsg::Refusal::TooLarge),
+    }
 }

@@ -10,8 +10,13 @@ use std::path::{Path, PathBuf};
 mod targets;
 
 /// One line per target: its folder below `fuzz/corpus/`, and the function that `fuzz/` runs.
-const TARGETS: &[(&str, fn(&[u8]))] =
-    &[("record", targets::record), ("message", targets::message), ("path", targets::path), ("uci", targets::uci)];
+const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("record", targets::record),
+    ("message", targets::message),
+    ("path", targets::path),
+    ("uci", targets::uci),
+    ("blobmsg", targets::blobmsg),
+];
 
 #[test]
 fn no_corpus_breaks_its_target() {

@@ -1,7 +1,5 @@
-//! Any bytes as the DATA of a ubus message.
-
 #![no_main]
+#[path = "../targets.rs"]
+mod targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = usp_agent::backend::ubus::blobmsg::decode(bytes);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::blobmsg(data));
