@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
-/// One line per target: its folder below `fuzz/corpus/`, and the function that `fuzz/` runs.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// The folder below `fuzz/corpus/`, and the function that `fuzz/` runs.
+type Target = (&'static str, fn(&[u8]));
+
+/// One line per target.
+#[rustfmt::skip]
+const TARGETS: &[Target] = &[
     ("record", targets::record),
     ("message", targets::message),
     ("path", targets::path),

@@ -202,7 +202,9 @@ fn lenient_understands_what_the_field_sends() {
     for (text, expected) in cases {
         assert_eq!(outline(&lenient(text)), expected, "{text}");
     }
-    for text in ["Device.A.[B==1||C==2].", "Device.A.[B==x\"].", "Device.A.[B==x", "Device.A.[B== ]."] {
+    for text in
+        ["Device.A.[B==1||C==2].", "Device.A.[B==x==y].", "Device.A.[B==x\"].", "Device.A.[B==x", "Device.A.[B== ]."]
+    {
         assert!(parse(text, Dialect::LENIENT).is_err(), "{text}");
     }
 }
@@ -314,6 +316,9 @@ fn conditions_compare_by_type() {
         (noon, DateTime, "<2021-06-06T12:00:00.000001Z", true),
         (noon, DateTime, ">=2021-06-06T12:00:00.000Z", true),
         ("2024-02-29T23:59:59Z", DateTime, "<2024-03-01T00:00:00Z", true),
+        ("2100-02-28T23:00:00Z", DateTime, "==2100-03-01T00:00:00+01:00", true),
+        ("2000-02-29T23:00:00Z", DateTime, "==2000-03-01T00:00:00+01:00", true),
+        ("2023-12-31T23:30:00-01:00", DateTime, "==2024-01-01T00:30:00Z", true),
         ("0001-01-01T00:00:00Z", DateTime, "<2021-06-06T08:00:00Z", false),
         ("0001-01-01T00:00:00Z", DateTime, "==0001-01-01T00:00:00Z", true),
         ("9999-12-31T23:59:59Z", DateTime, ">2021-06-06T08:00:00Z", true),

@@ -108,7 +108,7 @@ impl EndpointId {
         };
         let matches = instance.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let same_authority = scheme == own_scheme && authority == own_authority;
-        Some(authority_is_fixed && same_authority && !after.contains('*') && matches.is_some_and(|m| !m.is_empty()))
+        Some(authority_is_fixed && same_authority && matches.is_some_and(|m| !m.is_empty()))
     }
 }
 
