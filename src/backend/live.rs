@@ -1,1 +1,151 @@
-//! To come.
+//! The router itself: its bus, its UCI packages, its files.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use super::files::Files;
+use super::uci::store::Store;
+use super::watch::{self, Watches};
+use super::{Backend, CallError, Change, FileError, Table, Watch, ubus, uci};
+
+/// Where on a machine the router is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What stands before every path of a file or folder: `/` on a router.
+    pub root: PathBuf,
+    /// The socket of ubusd, as it is (not below `root`).
+    pub socket: PathBuf,
+    /// The UCI packages, as it is: `/etc/config` on a router.
+    pub confdir: PathBuf,
+    /// Packages here are taken instead of those in `confdir`: `/var/run/uci` on a router.
+    pub overrides: Option<PathBuf>,
+    /// Where the journal of a commit lives, on flash: `/etc/usp-agent` on a router.
+    pub state: PathBuf,
+    /// How long one ubus call may take.
+    pub deadline: Duration,
+}
+
+impl Place {
+    /// Where everything is on a router whose file system begins at `root` (`/`).
+    pub fn below(root: &Path) -> Self {
+        Self {
+            root: root.into(),
+            socket: root.join(ubus::SOCKET.trim_start_matches('/')),
+            confdir: root.join("etc/config"),
+            overrides: Some(root.join("var/run/uci")),
+            state: root.join("etc/usp-agent"),
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A running router.
+#[derive(Debug)]
+pub struct Live {
+    bus: ubus::Client,
+    store: Rc<Store>,
+    files: Files,
+    /// None where the system has no inotify to give.
+    watches: Option<Watches>,
+}
+
+/// The future that keeps the connection to the bus and watches the files.
+pub struct Driver {
+    bus: ubus::Driver,
+    watches: Option<watch::Driver>,
+}
+
+impl Driver {
+    /// Runs as long as the agent does, e.g. with `tokio::task::spawn_local`.
+    pub async fn run(self) {
+        let watches = async {
+            if let Some(driver) = self.watches {
+                driver.run().await;
+            }
+        };
+        tokio::join!(self.bus.run(), watches);
+    }
+}
+
+impl Live {
+    /// The router at this place, and the driver that must run for it. `changes` receives every [`Change`].
+    pub fn new(place: Place, changes: Sender<Change>) -> (Self, Driver) {
+        let store = Rc::new(Store::new(place.confdir, place.overrides, &place.state));
+        let files = Files::new(place.root);
+        let watched = Watches::new(store.clone(), files.clone(), changes.clone())
+            .inspect_err(|error| log::warn!("watch=failed cause=\"{error}\" effect=changes-by-others-are-not-seen"));
+        let (watches, watch_driver) = watched.ok().unzip();
+        let (bus, bus_driver) = ubus::Client::new(place.socket, place.deadline, changes);
+        (Self { bus, store, files, watches }, Driver { bus: bus_driver, watches: watch_driver })
+    }
+
+    /// The bus, for what only a router has: own objects, events to send.
+    pub fn bus(&self) -> &ubus::Client {
+        &self.bus
+    }
+
+    /// Undoes a commit that a crash left half done and tells procd of the packages it touched.
+    /// Once at start, before anything is read.
+    ///
+    /// # Errors
+    /// [`uci::Error::Io`]; the packages are then still half changed and the next start tries again.
+    pub async fn recover(&self) -> Result<(), uci::Error> {
+        let touched = self.store.recover().await?;
+        self.tell_procd(&touched).await;
+        Ok(())
+    }
+
+    /// One `config.change` per package; procd then reloads whoever uses it, and says nothing when it is done.
+    async fn tell_procd(&self, packages: &[Box<str>]) {
+        for package in packages {
+            let data = Table::default().with("package", &**package);
+            let args = Table::default().with("type", "config.change").with("data", data);
+            if let Err(error) = self.bus.call("service", "event", &args).await {
+                log::warn!("config-change=untold package={package} error={error:?} effect=services-are-not-reloaded");
+            }
+        }
+    }
+}
+
+impl Backend for Live {
+    async fn call(&self, object: &str, method: &str, args: &Table) -> Result<Table, CallError> {
+        self.bus.call(object, method, args).await
+    }
+
+    async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {
+        self.bus.objects(pattern).await
+    }
+
+    async fn package(&self, name: &str) -> Result<Rc<uci::Package>, uci::Error> {
+        self.store.read(name)
+    }
+
+    async fn commit(&self, edits: &[uci::PackageEdits]) -> Result<(), uci::Error> {
+        let changed = self.store.commit(edits).await?;
+        self.tell_procd(&changed).await;
+        Ok(())
+    }
+
+    async fn read(&self, path: &str) -> Result<Rc<str>, FileError> {
+        self.files.read(path)
+    }
+
+    async fn list(&self, path: &str) -> Result<Rc<[String]>, FileError> {
+        self.files.list(path).map(Into::into)
+    }
+
+    async fn link(&self, path: &str) -> Result<Rc<str>, FileError> {
+        self.files.link(path)
+    }
+
+    fn watch(&self, what: &Watch) {
+        match what {
+            Watch::Event(pattern) => self.bus.watch_event(pattern),
+            Watch::Object(pattern) => self.bus.watch_object(pattern),
+            Watch::File(path) => self.watches.iter().for_each(|watches| watches.file(path)),
+        }
+    }
+}

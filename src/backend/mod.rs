@@ -8,14 +8,18 @@ use std::rc::Rc;
 
 pub mod atomic;
 pub mod checksum;
+pub mod files;
 pub mod fixture;
 pub mod live;
+pub mod router;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod ubus;
 pub mod uci;
 pub mod value;
+pub mod watch;
 
+pub use router::Router;
 pub use value::{Table, Value};
 
 /// Why a ubus call has no answer.

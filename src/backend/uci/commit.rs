@@ -15,7 +15,7 @@ use super::merge::merge;
 use super::parse::{MAX_PACKAGE, parse};
 use super::store::{Store, contents, failed, regular};
 use super::write::write;
-use super::{Edit, Error, Package, PackageEdits};
+use super::{Error, Package, PackageEdits, begins_with_add};
 use crate::backend::atomic::{self, NewFile, Permissions, read_bounded};
 use crate::backend::checksum::fnv1a;
 
@@ -34,7 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`merge`]; [`Error::NotFound`] for edits of a package that has no file and that do not begin with
-    /// [`Edit::Add`]; [`Error::Io`] where the system refuses or a lock is held for over two seconds.
+    /// an `Add`; [`Error::Io`] where the system refuses or a lock is held for over two seconds.
     /// The packages are then as they were.
     pub async fn commit(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, Error> {
         let deadline = Instant::now() + self.lock_wait;
@@ -153,9 +153,8 @@ fn by_package(edits: &[PackageEdits]) -> BTreeMap<&str, Vec<&PackageEdits>> {
 /// The mode of the file to make for a package without one: the agent's own holds secrets.
 fn creates(edits: &[&PackageEdits]) -> Option<u32> {
     let first = edits.first()?;
-    let begins_with_add = matches!(first.edits.first(), Some(Edit::Add { .. }));
     let mode = if &*first.base.name == "usp-agent" { 0o600 } else { 0o644 };
-    begins_with_add.then_some(mode)
+    begins_with_add(first).then_some(mode)
 }
 
 /// None where the file appeared or vanished meanwhile.

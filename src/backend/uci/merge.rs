@@ -3,6 +3,7 @@
 //! Named sections are found by name and type. Anonymous ones have names that move, so they are found
 //! by content: the same options, else the one section that shares more than half of them, and more than any other.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -13,16 +14,17 @@ use super::{Edit, Error, Package, PackageEdits, Section};
 /// # Errors
 /// [`Error::Conflict`] where a section to set is gone, has another type or cannot be told from its like;
 /// [`Error::Invalid`] as [`Package::apply`].
-pub(super) fn merge(disk: &Package, edits: &PackageEdits) -> Result<Package, Error> {
+pub(in crate::backend) fn merge(disk: &Package, edits: &PackageEdits) -> Result<Package, Error> {
     let places = Places::find(&edits.base, disk);
     let mut merged = disk.clone();
     for edit in &edits.edits {
         match edit {
             Edit::Add { .. } => merged.apply(edit)?,
-            Edit::Delete { section } => match places.of(section)? {
-                Some(section) => merged.apply(&Edit::Delete { section: section.into() })?,
-                None => {}
-            },
+            Edit::Delete { section } => {
+                if let Some(section) = places.of(section)? {
+                    merged.apply(&Edit::Delete { section: section.into() })?;
+                }
+            }
             Edit::Set { section, option, value } => {
                 let place = places.of(section)?.ok_or_else(|| Error::Conflict(section.clone()))?;
                 merged.apply(&Edit::Set { section: place.into(), option: option.clone(), value: value.clone() })?;
@@ -102,7 +104,7 @@ impl<'a> Places<'a> {
             self.disk.sections.iter().enumerate().filter(|(at, s)| self.is_free(*at) && s.kind == section.kind);
         let mut scores: Vec<_> = candidates.map(|(_, s)| (section.shared_options(s), &*s.name)).collect();
         scores.retain(|(score, _)| score * 2 > section.options.len());
-        scores.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        scores.sort_unstable_by_key(|(score, _)| Reverse(*score));
         match *scores {
             [] => Ok(None),
             [(_, name)] => Ok(Some(name)),

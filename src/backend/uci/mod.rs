@@ -2,7 +2,7 @@
 
 mod commit;
 mod journal;
-mod merge;
+pub(super) mod merge;
 pub mod name;
 pub mod parse;
 pub mod store;
@@ -127,6 +127,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// True where these edits may make a package that has no file yet.
+pub(super) fn begins_with_add(edits: &PackageEdits) -> bool {
+    matches!(edits.edits.first(), Some(Edit::Add { .. }))
+}
 
 impl Package {
     /// The section of this name.

@@ -30,7 +30,13 @@ pub struct Store {
     /// The journal of a commit in progress, on flash.
     pub(super) journal: PathBuf,
     pub(super) lock_wait: Duration,
-    cache: RefCell<BTreeMap<Box<str>, (Stamp, Rc<Package>)>>,
+    cache: RefCell<BTreeMap<Box<str>, Cached>>,
+}
+
+#[derive(Debug)]
+struct Cached {
+    stamp: Stamp,
+    package: Rc<Package>,
 }
 
 /// Tells a file from one written later.
@@ -64,10 +70,8 @@ impl Store {
     pub fn read(&self, name: &str) -> Result<Rc<Package>, Error> {
         let path = self.path(name)?;
         let stamp = Stamp::of(&fs::metadata(&path).map_err(|e| failed("read", name, &e))?);
-        if let Some((cached, package)) = self.cache.borrow().get(name) {
-            if *cached == stamp {
-                return Ok(package.clone());
-            }
+        if let Some(cached) = self.cache.borrow().get(name).filter(|cached| cached.stamp == stamp) {
+            return Ok(cached.package.clone());
         }
         self.load(name, &path)
     }
@@ -81,7 +85,7 @@ impl Store {
         if cache.len() >= MAX_CACHED {
             cache.clear();
         }
-        cache.insert(name.into(), (stamp, package.clone()));
+        cache.insert(name.into(), Cached { stamp, package: package.clone() });
         Ok(package)
     }
 
