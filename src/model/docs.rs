@@ -268,9 +268,12 @@ async fn package<B: Backend>(backend: &B, views: &[View], name: &str) -> Option<
     }
 }
 
+/// A future, and its result once it has one.
+type Running<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
+
 /// Runs all futures together and returns their results in order.
 async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    let mut running: Vec<Running<F>> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
     std::future::poll_fn(move |context: &mut Context<'_>| {
         let mut pending = false;
         for (future, output) in &mut running {

@@ -26,9 +26,13 @@ pub mod resolve;
 pub mod schema;
 pub mod source;
 pub mod sources;
+pub mod stage;
 pub mod supported;
 pub mod value;
 pub mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use docs::View;
 pub use facts::Facts;

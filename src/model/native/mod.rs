@@ -1,7 +1,7 @@
 //! Mapping rows that need logic: one Rust function each, by the name the row gives.
 
 use super::eval::Scope;
-use super::write::Staging;
+use super::stage::Staging;
 use crate::backend::Value;
 use crate::usp::fault::Fault;
 
