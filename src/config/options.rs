@@ -43,7 +43,7 @@ pub struct Row {
     pub required: bool,
     /// What counts where it is left out; empty for nothing.
     pub default: &'static str,
-    /// The parameter that shows it, relative to the section type's object; empty where none does.
+    /// The parameter that shows it, relative to the section type's object or from `Device.` on; empty where none does.
     pub parameter: &'static str,
     /// One line for people.
     pub doc: &'static str,
@@ -105,6 +105,15 @@ pub const KINDS: &[Kind] = &[
             row("UntrustedRole", Section("role"), "untrusted", "ControllerTrust.UntrustedRole", "role of a controller without one, or on an unencrypted link"),
             row("BannedRole", Section("role"), "", "ControllerTrust.BannedRole", "role of a controller whose certificate is revoked"),
             list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys"),
+            row("Manufacturer", Text, "", "Device.DeviceInfo.Manufacturer", "what the image does not know of the hardware; likewise the next ones"),
+            row("ManufacturerOUI", Text, "", "Device.DeviceInfo.ManufacturerOUI", "six hexadecimal digits; part of the endpoint id"),
+            row("ModelName", Text, "", "Device.DeviceInfo.ModelName", ""),
+            row("ModelNumber", Text, "", "Device.DeviceInfo.ModelNumber", ""),
+            row("Description", Text, "", "Device.DeviceInfo.Description", ""),
+            row("ProductClass", Text, "", "Device.DeviceInfo.ProductClass", ""),
+            row("SerialNumber", Text, "", "Device.DeviceInfo.SerialNumber", "part of the endpoint id"),
+            row("HardwareVersion", Text, "", "Device.DeviceInfo.HardwareVersion", ""),
+            row("ProvisioningCode", Text, "", "Device.DeviceInfo.ProvisioningCode", "set by a controller"),
             row("MaxSubscriptionChangeAdoptionTime", Number(0, ANY), "5", "MaxSubscriptionChangeAdoptionTime", "seconds until a changed subscription counts"),
         ],
     },
