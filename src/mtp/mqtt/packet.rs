@@ -1,0 +1,478 @@
+//! Packets of both protocol versions as one vocabulary, encoded and decoded by rumqttc.
+
+use super::{MAX_INFLIGHT, MAX_PACKET, Settings, Version};
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::{self as level4, v4};
+use rumqttc::v5::mqttbytes::{self as level5, v5};
+
+/// `subscribe-topic` properties taken from one CONNACK.
+const MAX_SUBSCRIBE_TOPICS: usize = 32;
+
+/// What a broker sends.
+#[derive(Debug)]
+pub(super) enum Received {
+    ConnAck(Box<ConnAck>),
+    Publish(Incoming),
+    PubAck { id: u16, code: u8 },
+    PubRec { id: u16, code: u8 },
+    PubRel { id: u16 },
+    PubComp { id: u16 },
+    SubAck { id: u16, codes: Vec<u8> },
+    UnsubAck,
+    PingResp,
+    Disconnect { code: u8, reason: Option<String> },
+}
+
+/// CONNACK.
+#[derive(Debug, Default)]
+pub(super) struct ConnAck {
+    pub(super) session_present: bool,
+    pub(super) code: u8,
+    pub(super) reason: Option<String>,
+    pub(super) server_reference: Option<String>,
+    pub(super) response_information: Option<String>,
+    pub(super) subscribe_topics: Vec<String>,
+    pub(super) assigned_client_id: Option<String>,
+    pub(super) server_keep_alive: Option<u16>,
+    pub(super) max_qos: Option<u8>,
+    pub(super) receive_max: Option<u16>,
+    pub(super) max_packet: Option<u32>,
+    pub(super) retain_available: Option<u8>,
+}
+
+/// PUBLISH towards us.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) id: u16,
+    pub(super) qos: u8,
+    pub(super) topic: String,
+    pub(super) payload: Bytes,
+    pub(super) response_topic: Option<String>,
+    pub(super) content_type: Option<String>,
+}
+
+/// PUBLISH from us.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) topic: Box<str>,
+    pub(super) response_topic: Option<Box<str>>,
+    pub(super) payload: Bytes,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+}
+
+/// The four packets of nothing but a packet identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ack {
+    PubAck,
+    PubRec,
+    PubRel,
+    PubComp,
+}
+
+/// Header length and whole length of the packet at the start of the buffer; None: more bytes are needed.
+///
+/// # Errors
+/// A length that is malformed or beyond [`MAX_PACKET`].
+pub(super) fn frame(buffer: &[u8]) -> Result<Option<(usize, usize)>, String> {
+    match buffer.first() {
+        Some(first) if !starts_a_packet(*first) => Err(malformed("this is not MQTT")),
+        _ => measure(buffer),
+    }
+}
+
+/// The types a broker sends, with the flags they must have.
+fn starts_a_packet(first: u8) -> bool {
+    match first >> 4 {
+        3 => first & 0b110 != 0b110,
+        6 => first & 0xf == 2,
+        2 | 4 | 5 | 7 | 9 | 11 | 13 | 14 => first & 0xf == 0,
+        _ => false,
+    }
+}
+
+/// A first byte and a variable length, then that many bytes.
+fn measure(buffer: &[u8]) -> Result<Option<(usize, usize)>, String> {
+    let mut length = 0usize;
+    for at in 0..4 {
+        let Some(&byte) = buffer.get(at + 1) else { return Ok(None) };
+        length |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return match length {
+                0..=MAX_PACKET => Ok(Some((at + 2, at + 2 + length))),
+                _ => Err(format!("the broker sent a packet of {length} bytes, the limit is {MAX_PACKET}")),
+            };
+        }
+    }
+    Err(malformed("its length"))
+}
+
+/// Decodes one whole packet whose header has `header` bytes. Codes are taken as they stand, also those
+/// rumqttc does not know; it decodes what has properties.
+pub(super) fn decode(version: Version, packet: BytesMut, header: usize) -> Result<Received, String> {
+    let kind = packet.first().copied().unwrap_or_default() >> 4;
+    let byte = |at: usize| packet.get(header + at).copied().unwrap_or_default();
+    let (first, second, code) = (byte(0), byte(1), byte(2));
+    let id = u16::from_be_bytes([first, second]);
+    match kind {
+        2 => connack(version, packet, second),
+        3 => publish_of(version, packet).map(Received::Publish),
+        4..=7 | 9 | 11 if packet.len() < header + 2 => Err(malformed("its packet identifier is missing")),
+        4 => Ok(Received::PubAck { id, code }),
+        5 => Ok(Received::PubRec { id, code }),
+        6 => Ok(Received::PubRel { id }),
+        7 => Ok(Received::PubComp { id }),
+        9 => Ok(Received::SubAck { id, codes: suback_codes(version, packet.get(header..).unwrap_or_default())? }),
+        11 => Ok(Received::UnsubAck),
+        13 => Ok(Received::PingResp),
+        // A broker of 3.1.1 sends none, and rumqttc takes an empty one for malformed.
+        14 => Ok(Received::Disconnect { code: first, reason: disconnect_reason(version, packet) }),
+        kind => Err(malformed(format!("type {kind}"))),
+    }
+}
+
+fn malformed(what: impl std::fmt::Display) -> String {
+    format!("the broker sent a malformed packet: {what}")
+}
+
+fn connack(version: Version, mut packet: BytesMut, code: u8) -> Result<Received, String> {
+    let connack = match version {
+        Version::V5 => v5::Packet::read(&mut packet, None).map_err(|e| e.to_string()).map(|packet| match packet {
+            v5::Packet::ConnAck(connack) => connack5(connack),
+            _ => ConnAck::default(),
+        }),
+        Version::V311 => v4::Packet::read(&mut packet, MAX_PACKET).map_err(|e| e.to_string()).map(|packet| {
+            let session_present = matches!(packet, v4::Packet::ConnAck(v4::ConnAck { session_present: true, .. }));
+            ConnAck { session_present, ..ConnAck::default() }
+        }),
+    };
+    match connack {
+        Ok(connack) => Ok(Received::ConnAck(Box::new(ConnAck { code, ..connack }))),
+        // A refusal in the form of the other version, or with a code rumqttc does not know.
+        Err(_) if code != 0 => Ok(Received::ConnAck(Box::new(ConnAck { code, ..ConnAck::default() }))),
+        Err(error) => Err(malformed(error)),
+    }
+}
+
+fn suback_codes(version: Version, body: &[u8]) -> Result<Vec<u8>, String> {
+    let codes = match version {
+        Version::V311 => body.get(2..),
+        Version::V5 => {
+            // The property length is coded like the packet's own: one byte stands before it.
+            let rest = body.get(1..).unwrap_or_default();
+            measure(rest)?.and_then(|(_, properties_end)| rest.get(properties_end..))
+        }
+    };
+    codes.map(<[u8]>::to_vec).ok_or_else(|| malformed("SUBACK"))
+}
+
+fn disconnect_reason(version: Version, mut packet: BytesMut) -> Option<String> {
+    match (version, v5::Packet::read(&mut packet, None)) {
+        (Version::V5, Ok(v5::Packet::Disconnect(disconnect))) => disconnect.properties?.reason_string,
+        _ => None,
+    }
+}
+
+fn connack5(connack: v5::ConnAck) -> ConnAck {
+    let mut taken = ConnAck { session_present: connack.session_present, ..ConnAck::default() };
+    let Some(properties) = connack.properties else { return taken };
+    (taken.reason, taken.server_reference) = (properties.reason_string, properties.server_reference);
+    let topics = properties.user_properties.into_iter().filter(|(name, _)| name == "subscribe-topic");
+    taken.subscribe_topics = topics.map(|(_, topic)| topic).take(MAX_SUBSCRIBE_TOPICS).collect();
+    taken.response_information = properties.response_information.filter(|topic| !topic.is_empty());
+    taken.assigned_client_id = properties.assigned_client_identifier;
+    taken.server_keep_alive = properties.server_keep_alive;
+    taken.max_qos = properties.max_qos;
+    taken.receive_max = properties.receive_max;
+    taken.max_packet = properties.max_packet_size;
+    taken.retain_available = properties.retain_available;
+    taken
+}
+
+fn publish_of(version: Version, mut packet: BytesMut) -> Result<Incoming, String> {
+    match version {
+        Version::V5 => match v5::Packet::read(&mut packet, None).map_err(malformed)? {
+            v5::Packet::Publish(publish) => publish5(publish),
+            _ => Err(malformed("PUBLISH")),
+        },
+        Version::V311 => match v4::Packet::read(&mut packet, MAX_PACKET).map_err(malformed)? {
+            v4::Packet::Publish(publish) => Ok(publish4(publish)),
+            _ => Err(malformed("PUBLISH")),
+        },
+    }
+}
+
+fn publish5(publish: v5::Publish) -> Result<Incoming, String> {
+    let properties = publish.properties.unwrap_or_default();
+    Ok(Incoming {
+        id: publish.pkid,
+        qos: publish.qos as u8,
+        topic: String::from_utf8(publish.topic.to_vec()).map_err(malformed)?,
+        payload: publish.payload,
+        response_topic: properties.response_topic,
+        content_type: properties.content_type,
+    })
+}
+
+fn publish4(publish: v4::Publish) -> Incoming {
+    Incoming {
+        id: publish.pkid,
+        qos: publish.qos as u8,
+        topic: publish.topic,
+        payload: publish.payload,
+        response_topic: None,
+        content_type: None,
+    }
+}
+
+/// CONNECT (R-MQTT.6 to 8, 12 to 14).
+pub(super) fn connect(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
+    let strings = [client_id, &settings.username, &settings.password, &settings.own_id];
+    let will = settings.will.iter().flat_map(|will| [&*will.topic, &*will.payload]);
+    if strings.into_iter().chain(will).any(|text| u16::try_from(text.len()).is_err()) {
+        return Err("client id, user name, password and will may have 65535 bytes at most".into());
+    }
+    match settings.version {
+        Version::V5 => connect5(settings, client_id),
+        Version::V311 => connect4(settings, client_id),
+    }
+}
+
+fn connect5(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
+    let mut properties = v5::ConnectProperties::new();
+    properties.session_expiry_interval = settings.session_expiry;
+    properties.receive_maximum = Some(MAX_INFLIGHT);
+    properties.max_packet_size = u32::try_from(MAX_PACKET).ok();
+    properties.request_response_info = settings.request_response_info.then_some(1);
+    properties.request_problem_info = (!settings.request_problem_info).then_some(0);
+    // R-MQTT.13. Oktopus takes the first property, whatever its name.
+    properties.user_properties = vec![("usp-endpoint-id".into(), settings.own_id.to_string())];
+    let will = settings
+        .will
+        .as_ref()
+        .map(|will| v5::LastWill::new(&*will.topic, will.payload.as_bytes(), qos5(will.qos), will.retain, None));
+    let login = login(settings).map(|(username, password)| v5::Login::new(username, password));
+    let connect = v5::Connect {
+        keep_alive: settings.keep_alive,
+        client_id: client_id.into(),
+        clean_start: settings.clean_start,
+        properties: Some(properties),
+    };
+    write5(&v5::Packet::Connect(connect, will, login))
+}
+
+fn connect4(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
+    let mut connect = v4::Connect::new(client_id);
+    connect.keep_alive = settings.keep_alive;
+    // An empty identifier is only good for a clean session (3.1.3-8).
+    connect.clean_session = settings.clean_start || client_id.is_empty();
+    connect.last_will = settings
+        .will
+        .as_ref()
+        .map(|will| v4::LastWill::new(&*will.topic, will.payload.as_bytes(), qos4(will.qos), will.retain));
+    // 3.1.1 knows no password without a user name (3.1.2-22).
+    connect.login = login(settings)
+        .filter(|(username, _)| !username.is_empty())
+        .map(|(username, password)| v4::Login::new(username, password));
+    write4(&v4::Packet::Connect(connect))
+}
+
+fn login(settings: &Settings) -> Option<(&str, &str)> {
+    let given = !settings.username.is_empty() || !settings.password.is_empty();
+    given.then_some((&*settings.username, &*settings.password))
+}
+
+/// One SUBSCRIBE for all filters.
+pub(super) fn subscribe(version: Version, id: u16, filters: &[(Box<str>, u8)]) -> Result<BytesMut, String> {
+    match version {
+        Version::V5 => {
+            let filters = filters.iter().map(|(filter, qos)| v5::Filter::new(&**filter, qos5(*qos)));
+            let mut subscribe = v5::Subscribe::new_many(filters, None);
+            subscribe.pkid = id;
+            write5(&v5::Packet::Subscribe(subscribe))
+        }
+        Version::V311 => {
+            let filters = filters.iter().map(|(filter, qos)| v4::SubscribeFilter::new(filter.to_string(), qos4(*qos)));
+            write4(&v4::Packet::Subscribe(v4::Subscribe { pkid: id, filters: filters.collect() }))
+        }
+    }
+}
+
+/// One UNSUBSCRIBE for all filters.
+pub(super) fn unsubscribe(version: Version, id: u16, filters: &[Box<str>]) -> Result<BytesMut, String> {
+    let filters = filters.iter().map(|filter| filter.to_string()).collect();
+    match version {
+        Version::V5 => {
+            let unsubscribe = v5::Unsubscribe { pkid: id, filters, properties: None };
+            write5(&v5::Packet::Unsubscribe(unsubscribe))
+        }
+        Version::V311 => write4(&v4::Packet::Unsubscribe(v4::Unsubscribe { pkid: id, topics: filters })),
+    }
+}
+
+/// PUBLISH with reply-to topic and content type (R-MQTT.22, 23, 27). `topic` is that of the wire.
+pub(super) fn publish(version: Version, id: u16, dup: bool, outgoing: &Outgoing) -> Result<BytesMut, String> {
+    let payload = outgoing.payload.clone();
+    match version {
+        Version::V5 => {
+            let properties = v5::PublishProperties {
+                response_topic: outgoing.response_topic.as_ref().map(|topic| topic.to_string()),
+                content_type: Some("usp.msg".into()),
+                ..v5::PublishProperties::default()
+            };
+            let mut publish = v5::Publish::new(&*outgoing.topic, qos5(outgoing.qos), payload, Some(properties));
+            (publish.pkid, publish.dup, publish.retain) = (id, dup, outgoing.retain);
+            write5(&v5::Packet::Publish(publish))
+        }
+        Version::V311 => {
+            let mut publish = v4::Publish::from_bytes(&*outgoing.topic, qos4(outgoing.qos), payload);
+            (publish.pkid, publish.dup, publish.retain) = (id, dup, outgoing.retain);
+            write4(&v4::Packet::Publish(publish))
+        }
+    }
+}
+
+/// An acknowledgement: the same four bytes in both versions.
+pub(super) fn ack(kind: Ack, id: u16) -> [u8; 4] {
+    let first = match kind {
+        Ack::PubAck => 0x40,
+        Ack::PubRec => 0x50,
+        Ack::PubRel => 0x62,
+        Ack::PubComp => 0x70,
+    };
+    let [high, low] = id.to_be_bytes();
+    [first, 2, high, low]
+}
+
+/// PINGREQ.
+pub(super) const PINGREQ: [u8; 2] = [0xc0, 0];
+/// DISCONNECT without a reason: a normal one.
+pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
+
+fn write5(packet: &v5::Packet) -> Result<BytesMut, String> {
+    let mut bytes = BytesMut::with_capacity(packet.size());
+    packet.write(&mut bytes, None).map_err(|e| format!("a packet cannot be encoded: {e}"))?;
+    Ok(bytes)
+}
+
+fn write4(packet: &v4::Packet) -> Result<BytesMut, String> {
+    let mut bytes = BytesMut::with_capacity(packet.size());
+    packet.write(&mut bytes, usize::MAX).map_err(|e| format!("a packet cannot be encoded: {e}"))?;
+    Ok(bytes)
+}
+
+fn qos5(qos: u8) -> level5::QoS {
+    level5::qos(qos.min(2)).unwrap_or_default()
+}
+
+fn qos4(qos: u8) -> level4::QoS {
+    match qos {
+        0 => level4::QoS::AtMostOnce,
+        1 => level4::QoS::AtLeastOnce,
+        _ => level4::QoS::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets a broker sends, of both versions.
+    const SAMPLES: &[(Version, &[u8])] = &[
+        (Version::V5, b"\x20\x1a\x00\x00\x17\x26\x00\x0fsubscribe-topic\x00\x01a\x24\x01"),
+        (Version::V5, b"\x20\x08\x00\x87\x05\x1f\x00\x02no"),
+        (Version::V5, b"\x32\x12\x00\x03a/b\x00\x05\x06\x08\x00\x03c/d\x0aabc"),
+        (Version::V5, b"\x90\x05\x00\x01\x00\x01\x87"),
+        (Version::V5, b"\x40\x04\x00\x01\x87\x00"),
+        (Version::V5, b"\xe0\x07\x8e\x05\x1f\x00\x02no"),
+        (Version::V5, b"\xe0\x00"),
+        (Version::V311, b"\x20\x02\x01\x00"),
+        (Version::V311, b"\x20\x02\x00\x05"),
+        (Version::V311, b"\x32\x0a\x00\x03a/b\x00\x05abc"),
+        (Version::V311, b"\x90\x04\x00\x01\x01\x80"),
+        (Version::V311, b"\xb0\x02\x00\x01"),
+        (Version::V311, b"\xd0\x00"),
+    ];
+
+    fn read(version: Version, bytes: &[u8]) -> Result<Option<Received>, String> {
+        let Some((header, whole)) = frame(bytes)? else { return Ok(None) };
+        match bytes.get(..whole) {
+            Some(packet) => decode(version, packet.into(), header).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_read_in_any_form() {
+        let refusal = |version, bytes| match read(version, bytes) {
+            Ok(Some(Received::ConnAck(connack))) => (connack.code, connack.reason),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refusal(Version::V5, SAMPLES[1].1), (0x87, Some("no".into())));
+        assert_eq!(refusal(Version::V5, b"\x20\x02\x00\x01"), (1, None), "a broker of 3.1.1");
+        assert_eq!(refusal(Version::V5, b"\x20\x03\x00\xf0\x00"), (0xf0, None), "a code of the future");
+        assert_eq!(refusal(Version::V311, SAMPLES[8].1), (5, None));
+    }
+
+    #[test]
+    fn every_sample_is_read() {
+        for (version, bytes) in SAMPLES {
+            assert!(matches!(read(*version, bytes), Ok(Some(_))), "{bytes:x?}");
+        }
+        let Ok(Some(Received::ConnAck(connack))) = read(Version::V5, SAMPLES[0].1) else { panic!() };
+        assert_eq!((connack.subscribe_topics, connack.max_qos), (vec!["a".to_owned()], Some(1)));
+        let Ok(Some(Received::SubAck { id, codes })) = read(Version::V5, SAMPLES[3].1) else { panic!() };
+        assert_eq!((id, codes), (1, vec![1, 0x87]));
+        let Ok(Some(Received::Publish(publish))) = read(Version::V5, SAMPLES[2].1) else { panic!() };
+        assert_eq!((publish.id, publish.qos, &publish.payload[..]), (5, 1, &b"\x0aabc"[..]));
+        assert_eq!(publish.response_topic.as_deref(), Some("c/d"));
+        let Ok(Some(Received::Disconnect { code, reason })) = read(Version::V5, SAMPLES[5].1) else { panic!() };
+        assert_eq!((code, reason.as_deref()), (0x8e, Some("no")));
+    }
+
+    #[test]
+    fn a_packet_beyond_the_limit_is_refused_by_its_length_alone() {
+        assert!(frame(b"\x30\xff\xff\xff\x7f").is_err());
+        assert!(frame(b"\x30\xff\xff\xff\xff").is_err());
+        assert_eq!(frame(b"\x30\xff"), Ok(None));
+        assert_eq!(frame(b"\x30\x80\x01"), Ok(Some((3, 131))));
+    }
+
+    /// rumqttc's decoder must not panic: the agent would end.
+    #[test]
+    fn mangled_packets_are_errors_never_panics() {
+        for (_, sample) in SAMPLES {
+            for version in [Version::V5, Version::V311] {
+                for at in 0..sample.len() {
+                    for value in 0..=255 {
+                        let mut mangled = sample.to_vec();
+                        mangled[at] = value;
+                        let _ = read(version, &mangled);
+                        mangled.truncate(at);
+                        let _ = read(version, &mangled);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_bodies_are_errors_never_panics() {
+        let mut state = 0x2545_f491_u32;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_be_bytes()[0]
+        };
+        for _ in 0..200_000 {
+            let length = random() % 40;
+            let mut packet = vec![random(), length];
+            // Small values meet more property and length fields than even ones would.
+            packet.extend((0..length).map(|_| if random() % 3 == 0 { random() } else { random() % 48 }));
+            for version in [Version::V5, Version::V311] {
+                let _ = read(version, &packet);
+            }
+        }
+    }
+}
