@@ -63,9 +63,20 @@ fn conditions(text: &str) {
     }
 }
 
-/// A UCI file.
+/// A UCI file: what is read, written and read again is the same but for the lines.
 pub fn uci(data: &[u8]) {
-    let _ = uci::parse::parse("fuzz", data);
+    let Ok(package) = uci::parse::parse("fuzz", data) else { return };
+    let written = uci::write::write(&package);
+    let Ok(again) = uci::parse::parse("fuzz", &written) else { panic!("cannot read what was written") };
+    assert_eq!(without_lines(again), without_lines(package));
+}
+
+fn without_lines(mut package: uci::Package) -> uci::Package {
+    for section in &mut package.sections {
+        section.line = 0;
+        section.options.iter_mut().for_each(|option| option.line = 0);
+    }
+    package
 }
 
 /// The DATA of a ubus message, and a body and a signature of one. What can be read can be written, unless it grew

@@ -26,6 +26,11 @@ use super::{Backend, CallError, Change, FileError, Table, Watch};
 
 mod journal;
 
+/// How the answer's file is called, without `.json`: the method, and its arguments where there are any.
+pub fn answer_name(method: &str, args: &Table) -> String {
+    if args.0.is_empty() { method.into() } else { format!("{method}@{}", journal::file_arguments(args)) }
+}
+
 /// A recorded router; a clone is another handle on the same one.
 #[derive(Debug, Clone)]
 pub struct Fixture {
@@ -195,7 +200,7 @@ impl Fixture {
 
     /// The answer set or recorded for these arguments, else the one for any.
     fn find_answer(&self, object: &str, method: &str, args: &Table) -> Result<Table, CallError> {
-        let exact = format!("{method}@{}", journal::file_arguments(args));
+        let exact = answer_name(method, args);
         let keys = if args.0.is_empty() { vec![method] } else { vec![&*exact, method] };
         for key in &keys {
             let set = self.state.borrow().answers.get(&(object.to_string(), key.to_string())).cloned();

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 mod arguments;
 mod check;
 mod logger;
+pub mod record_fixtures;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

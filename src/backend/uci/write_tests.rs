@@ -77,3 +77,19 @@ fn what_libuci_would_refuse_changes_nothing() {
         assert_eq!(p, before);
     }
 }
+
+/// The fixtures are as `uci export` prints them, so reading and writing one is no change at all.
+#[test]
+fn every_fixture_package_comes_back_byte_for_byte() {
+    let mut seen = 0;
+    for router in std::fs::read_dir("tests/fixtures").unwrap().flatten() {
+        let Ok(packages) = std::fs::read_dir(router.path().join("uci")) else { continue };
+        for file in packages.flatten() {
+            let bytes = std::fs::read(file.path()).unwrap();
+            let read = parse("fixture", &bytes).unwrap_or_else(|e| panic!("{}: {e}", file.path().display()));
+            assert_eq!(String::from_utf8_lossy(&write(&read)), String::from_utf8_lossy(&bytes), "{:?}", file.path());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{seen} packages");
+}
