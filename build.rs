@@ -2,7 +2,8 @@
 //!
 //! * `mapping.dm`: all mapping files without comments, their line numbers kept
 //! * `mapped.digest`: the facts of what is mapped, read at every start
-//! * `whole.digest.deflate`: all facts, inflated only when a drop-in or `coverage` needs them
+//! * `whole.digest.deflate`: all facts, those of the router profile marked; inflated only when a drop-in or
+//!   `coverage` needs them
 
 // The build script takes the reader of the notation as it is; what it does not use of it is not dead in the library.
 #![allow(dead_code, unreachable_pub, missing_docs, unused_imports)]
@@ -10,6 +11,7 @@
 use model::digest::Digest;
 use model::notation::{self, Block};
 use model::schema::Schema;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -42,6 +44,7 @@ mod model {
 }
 
 const FOLDER: &str = "data-model";
+const PROFILE: &str = "data-model/router-profile.txt";
 const DIGEST: &str = "data-model/tr181-2.19.digest";
 
 fn main() -> ExitCode {
@@ -79,7 +82,8 @@ fn generate() -> Result<(), Vec<String>> {
     let schema = Schema::build(blocks, &digest, &|_| true).map_err(|errors| texts(&errors))?;
     write("mapping.dm", mapping.as_bytes())?;
     write("mapped.digest", subset(&schema, &digest).as_bytes())?;
-    write("whole.digest.deflate", &miniz_oxide::deflate::compress_to_vec(digest_text.as_bytes(), 9))
+    let marked = with_profile(&digest_text, &read(Path::new(PROFILE))?)?;
+    write("whole.digest.deflate", &miniz_oxide::deflate::compress_to_vec(marked.as_bytes(), 9))
 }
 
 fn texts(errors: &[notation::NotationError]) -> Vec<String> {
@@ -131,4 +135,32 @@ fn subset(schema: &Schema, digest: &Digest<'_>) -> String {
         }
     }
     text
+}
+
+/// The digest without comments, with the word `router` behind every element of the router profile.
+fn with_profile(digest: &str, profile: &str) -> Result<String, Vec<String>> {
+    let mut wanted: HashSet<(&str, &str)> = elements(profile).filter(|(_, name)| !name.is_empty()).collect();
+    let mut text = String::with_capacity(digest.len());
+    for (line, element) in digest.lines().filter(|line| !line.starts_with('#')).zip(elements(digest)) {
+        text.push_str(line);
+        if !line.starts_with("  ") && wanted.remove(&element) {
+            text.push_str(" router");
+        }
+        text.push('\n');
+    }
+    let unknown = wanted.into_iter().map(|(path, name)| format!("{PROFILE}: TR-181 2.19 has no {path}{name}"));
+    let unknown: Vec<String> = unknown.collect();
+    if unknown.is_empty() { Ok(text) } else { Err(unknown) }
+}
+
+/// Object and name of each line that is no comment; the name is empty on the line of an object.
+fn elements(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut path = "";
+    text.lines().filter(|line| !line.starts_with('#')).map(move |line| match line.strip_prefix(' ') {
+        Some(rest) => (path, rest.split(' ').next().unwrap_or_default()),
+        None => {
+            path = line.split(' ').next().unwrap_or_default();
+            (path, "")
+        }
+    })
 }

@@ -128,6 +128,12 @@ impl<'a> Digest<'a> {
         None
     }
 
+    /// The router profile wants this element; the build script marks it in the whole digest.
+    pub fn in_profile(&self, path: &str, name: &str) -> bool {
+        let lines = self.element_lines(path, name).unwrap_or_default();
+        lines.lines().next().is_some_and(|line| line.ends_with(" router"))
+    }
+
     /// What the standard says of an object; None where it does not know it.
     ///
     /// # Errors
@@ -239,7 +245,7 @@ fn fact(facts: &mut ValueFacts, word: Word<'_>) -> Result<(), String> {
         "enum" => facets.enumeration = text.split('|').map(Box::from).collect(),
         "pattern" => facets.patterns.push(text.into()),
         "ref" => facets.reference = Some(Reference { strong: text.starts_with("strong") }),
-        "factory" | "implementation" | "reports" | "oneof" | "deprecated" | "obsoleted" => {}
+        "factory" | "implementation" | "reports" | "oneof" | "deprecated" | "obsoleted" | "router" => {}
         version if version.starts_with("v2.") => {}
         other => return Err(format!("the fact {other} is unknown")),
     }

@@ -5,6 +5,7 @@
 
 use super::built_in;
 use super::digest::Digest;
+use super::native;
 use super::notation::{self, Block, MAX_FILE};
 use super::schema::{Natives, Schema};
 use std::fs::{self, File};
@@ -24,6 +25,14 @@ pub const MAX_FILES: usize = 64;
 pub fn load(folders: &[&str], root: &Path, native_writes: Natives<'_>) -> (Schema, Vec<String>) {
     let mut refusals = Vec::new();
     let files = read_all(folders, root, &mut refusals);
+    let (schema, more) = extend(files, native_writes);
+    refusals.extend(more);
+    (schema, refusals)
+}
+
+/// The built-in model with these files (name and text) as drop-ins, and why some were refused.
+pub fn extend(files: Vec<(String, String)>, native_writes: Natives<'_>) -> (Schema, Vec<String>) {
+    let mut refusals = Vec::new();
     let mut model = Model { blocks: built_in::blocks().unwrap_or_default(), whole: None, native_writes };
     let mut schema = model.build(Vec::new()).unwrap_or_else(|errors| {
         refusals.extend(errors);
@@ -50,6 +59,10 @@ impl Model<'_> {
     /// The model with one more file; it is kept only where nothing is wrong with it.
     fn with(&mut self, name: &str, text: &str) -> Result<Schema, Vec<String>> {
         let more = notation::parse(name, text).map_err(|error| vec![error.to_string()])?;
+        let unknown = unknown_natives(&more);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         let schema = self.build(more.clone()).or_else(|errors| {
             if self.whole.is_some() {
                 return Err(errors);
@@ -71,6 +84,11 @@ impl Model<'_> {
         Schema::build(blocks, &digest, self.native_writes)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
+}
+
+fn unknown_natives(blocks: &[Block]) -> Vec<String> {
+    let natives = notation::natives(blocks).into_iter().filter(|(_, name)| !native::known(name));
+    natives.map(|(at, name)| format!("{at}: there is no native function `{name}`")).collect()
 }
 
 fn read_all(folders: &[&str], root: &Path, refusals: &mut Vec<String>) -> Vec<(String, String)> {

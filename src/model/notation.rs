@@ -6,12 +6,14 @@
 mod block;
 mod head;
 mod json;
+mod natives;
 mod pipeline;
 mod row;
 mod template;
 mod words;
 
 pub use block::{Block, Item, ItemKind, ObjectBlock, Row, RowSourceText};
+pub use natives::natives;
 pub(crate) use words::{Word, Words};
 
 use std::fmt;

@@ -77,7 +77,7 @@ fn check_item(
             if let RowSource::Elements { of, key } = &each.rows {
                 above.pipeline(of)?;
                 if let crate::model::source::ElementKey::Pointer(pointer) = key {
-                    row.pointer(pointer)?;
+                    above.pointer(pointer)?;
                 }
             }
             each.conditions.iter().try_for_each(|condition| row.condition(condition))

@@ -1,0 +1,165 @@
+//! `usp-agent coverage`: how much of TR-181, and of what a router wants of it, is mapped.
+
+use crate::model::digest::Digest;
+use crate::model::schema::{Object, Schema};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Numbers of parameters, commands and events of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Its path.
+    pub object: String,
+    /// Mapped, or provided by the agent (Alias, numbers of entries).
+    pub mapped: usize,
+    /// Of those, the vendor's own.
+    pub vendor: usize,
+    /// In the router profile (`data-model/router-profile.txt`).
+    pub in_profile: usize,
+    /// In the router profile and mapped.
+    pub mapped_in_profile: usize,
+    /// In TR-181 2.19.
+    pub in_standard: usize,
+}
+
+/// A line for each object that the standard knows or the mapping has, sorted by path.
+/// `digest` is the whole digest ([`crate::model::built_in::whole_digest`]).
+pub fn coverage(schema: &Schema, digest: &Digest<'_>) -> Vec<Line> {
+    let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
+    for path in digest.paths() {
+        lines.insert(path, standard_line(schema, digest, path));
+    }
+    for object in &schema.objects {
+        let line =
+            lines.entry(&object.path).or_insert_with(|| Line { object: object.path.to_string(), ..Line::default() });
+        line.mapped = names(object).count();
+        line.vendor = names(object).filter(|name| digest.element_lines(&object.path, name).is_none()).count();
+    }
+    lines.into_values().collect()
+}
+
+/// One line for each object directly below `Device.`, in the same order.
+pub fn by_top(lines: &[Line]) -> Vec<Line> {
+    let mut sums: Vec<Line> = Vec::new();
+    for line in lines {
+        let top = top(&line.object);
+        match sums.last_mut() {
+            Some(sum) if sum.object == top => add(sum, line),
+            _ => sums.push(Line { object: top.to_owned(), ..line.clone() }),
+        }
+    }
+    sums
+}
+
+/// The lines as a text table with a sum.
+pub fn table(lines: &[Line]) -> String {
+    let width = lines.iter().map(|line| line.object.len()).max().unwrap_or_default().max("total".len());
+    let mut text = format!("{:width$}  mapped  router profile     TR-181 2.19\n", "object");
+    let mut total = Line { object: "total".to_owned(), ..Line::default() };
+    for line in lines {
+        add(&mut total, line);
+        text_line(&mut text, line, width);
+    }
+    text_line(&mut text, &total, width);
+    text
+}
+
+/// What the router profile wants and the model has not: full names, in the order of the standard's paths.
+pub fn missing(schema: &Schema, digest: &Digest<'_>) -> Vec<String> {
+    let mut missing = Vec::new();
+    for path in digest.paths() {
+        let object = schema.find(path).map(|id| &schema[id]);
+        let absent = |name: &&str| digest.in_profile(path, name) && !object.is_some_and(|o| has(o, name));
+        missing.extend(digest.elements(path).filter(absent).map(|name| format!("{path}{name}")));
+    }
+    missing
+}
+
+fn standard_line(schema: &Schema, digest: &Digest<'_>, path: &str) -> Line {
+    let object = schema.find(path).map(|id| &schema[id]);
+    let mut line = Line { object: path.to_owned(), ..Line::default() };
+    for name in digest.elements(path) {
+        let wanted = digest.in_profile(path, name);
+        line.in_standard += 1;
+        line.in_profile += usize::from(wanted);
+        line.mapped_in_profile += usize::from(wanted && object.is_some_and(|object| has(object, name)));
+    }
+    line
+}
+
+fn names(object: &Object) -> impl Iterator<Item = &str> {
+    let params = object.params.iter().map(|param| &*param.name);
+    let commands = object.commands.iter().map(|command| &*command.name);
+    params.chain(commands).chain(object.events.iter().map(|event| &*event.name))
+}
+
+fn has(object: &Object, name: &str) -> bool {
+    names(object).any(|known| known == name)
+}
+
+fn top(path: &str) -> &str {
+    match path.match_indices('.').nth(1) {
+        Some((dot, _)) => path.get(..=dot).unwrap_or(path),
+        None => path,
+    }
+}
+
+fn add(sum: &mut Line, line: &Line) {
+    sum.mapped += line.mapped;
+    sum.vendor += line.vendor;
+    sum.in_profile += line.in_profile;
+    sum.mapped_in_profile += line.mapped_in_profile;
+    sum.in_standard += line.in_standard;
+}
+
+fn text_line(text: &mut String, line: &Line, width: usize) {
+    let standard = line.mapped - line.vendor;
+    let _ = writeln!(
+        text,
+        "{:width$}  {:6}  {:4} of {:4} {}  {:4} of {:4} {}",
+        line.object,
+        line.mapped,
+        line.mapped_in_profile,
+        line.in_profile,
+        percent(line.mapped_in_profile, line.in_profile),
+        standard,
+        line.in_standard,
+        percent(standard, line.in_standard),
+    );
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    match whole {
+        0 => "   -".to_owned(),
+        whole => format!("{:3}%", part * 100 / whole),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::notation::parse;
+
+    const FACTS: &str = "Device. ro v2.0\nDevice.A. ro v2.0\n P ro string router\n Q ro string\n Go() sync router\n  >X string\n\
+                         Device.A.B. ro v2.0\n R ro string router\nDevice.C. ro v2.0\n S ro string\n";
+
+    fn schema(text: &str) -> Schema {
+        Schema::build(parse("t.dm", text).unwrap(), &Digest::parse(FACTS), &|_| true).unwrap()
+    }
+
+    #[test]
+    fn counts_what_is_mapped_wanted_and_known() {
+        let schema = schema("object Device.A.\nP = text x\nX_V string = text y\nobject Device.A.B.\nR = text z");
+        let digest = Digest::parse(FACTS);
+        let lines = coverage(&schema, &digest);
+        let a = lines.iter().find(|line| line.object == "Device.A.").unwrap();
+        assert_eq!((a.mapped, a.vendor, a.mapped_in_profile, a.in_profile, a.in_standard), (2, 1, 1, 2, 3));
+        let tops = by_top(&lines);
+        assert_eq!(tops.iter().map(|line| &*line.object).collect::<Vec<_>>(), ["Device.", "Device.A.", "Device.C."]);
+        assert_eq!((tops[1].mapped, tops[1].in_profile), (3, 3));
+        assert_eq!(missing(&schema, &digest), ["Device.A.Go()"]);
+        let text = table(&tops);
+        assert!(text.lines().last().unwrap().starts_with("total"), "{text}");
+        assert!(text.contains("Device.A.       3     2 of    3  66%     2 of    4  50%"), "{text}");
+    }
+}
