@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use usp_agent::backend::ubus::{Signature, blobmsg, message::Attributes};
 use usp_agent::backend::uci;
+use usp_agent::model::schema::Schema;
+use usp_agent::model::{built_in, notation};
 use usp_agent::path::{self, Dialect};
 use usp_agent::usp::{message, record};
 
@@ -87,5 +89,16 @@ pub fn blobmsg(data: &[u8]) {
     match blobmsg::encode(&table) {
         Ok(written) => assert_eq!(format!("{:?}", blobmsg::decode(&written)), format!("Ok({table:?})")),
         Err(refusal) => assert_eq!(refusal, blobmsg::Refusal::TooLarge),
+    }
+}
+
+/// A mapping file, and what can be built from it.
+pub fn notation(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match notation::parse("fuzz", text) {
+        Ok(blocks) => {
+            let _ = Schema::build(blocks, &built_in::mapped_facts(), &|_| true);
+        }
+        Err(error) => assert!(usize::try_from(error.at.line).is_ok_and(|line| line <= text.lines().count())),
     }
 }

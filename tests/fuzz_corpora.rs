@@ -20,6 +20,7 @@ const TARGETS: &[Target] = &[
     ("path", targets::path),
     ("uci", targets::uci),
     ("blobmsg", targets::blobmsg),
+    ("notation", targets::notation),
 ];
 
 #[test]

@@ -1,4 +1,4 @@
-//! `usp-agent check`: what is wrong with mapping files, with file and line.
+//! What is wrong with mapping files, with file and line: the part of `usp-agent check` that knows the data model.
 
 use crate::model::dropin::{self, FOLDERS, MAX_FILES};
 use crate::model::native;

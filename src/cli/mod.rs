@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 mod arguments;
 mod check;
+pub mod coverage;
 mod logger;
+pub mod mapping;
 pub mod record_fixtures;
 
 /// How a command ends.

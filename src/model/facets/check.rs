@@ -108,8 +108,8 @@ impl Facets {
         if !self.enumeration.is_empty() && !self.enumeration.iter().any(|allowed| **allowed == *text) {
             return Err(Wrong::Value(format!("one of {}", shortened(&self.enumeration, ", "))));
         }
-        let fits = |allowed: &Box<str>| pattern::matches(allowed, text) == Some(true);
-        if !self.patterns.is_empty() && !self.patterns.iter().any(fits) {
+        let fits = |allowed: &str| pattern::matches(allowed, text) == Some(true);
+        if !self.patterns.is_empty() && !self.patterns.iter().any(|allowed| fits(allowed)) {
             return Err(Wrong::Value(format!("of the form {}", shortened(&self.patterns, " or "))));
         }
         Ok(())

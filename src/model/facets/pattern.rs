@@ -235,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn every_pattern_of_the_digest_is_understood() {
+        let words = include_str!("../../../data-model/tr181-2.19.digest").split_ascii_whitespace();
+        let patterns: Vec<&str> = words.filter_map(|word| word.strip_prefix("pattern=")).collect();
+        assert!(patterns.len() > 400);
+        for pattern in patterns.into_iter().filter(|pattern| !pattern.starts_with('"') && *pattern != "XSD,") {
+            assert!(matches(pattern, "x").is_some(), "{pattern}");
+        }
+    }
+
+    #[test]
     fn classes_negate_and_escape() {
         assert_eq!(matches(r"[^,\]]*x?", "a b"), Some(true));
         assert_eq!(matches(r"[^,\]]*", "a]"), Some(false));

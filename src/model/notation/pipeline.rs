@@ -62,8 +62,11 @@ fn source(words: &mut Words<'_>) -> Result<Source, Reason> {
     })
 }
 
+/// Object, method and arguments of a ubus call.
+type Call = (Template, Box<str>, Vec<(Box<str>, Argument)>);
+
 /// `OBJECT METHOD [ARGS]` of a ubus call.
-pub(super) fn call(words: &mut Words<'_>) -> Result<(Template, Box<str>, Vec<(Box<str>, Argument)>), Reason> {
+pub(super) fn call(words: &mut Words<'_>) -> Result<Call, Reason> {
     let object = template(&words.need("the ubus object")?.text())?;
     let method = text(words, "the ubus method")?;
     let args = match words.peek().filter(|word| word.is_json()) {
