@@ -104,6 +104,10 @@ fn failures_say_who_was_at_fault() {
         assert_eq!(client.call("it", "x", &NONE).await, Err(CallError::Status(status::METHOD_NOT_FOUND)));
         assert_eq!(client.call("", "x", &NONE).await, Err(CallError::NotFound));
         assert_eq!(client.call("i*", "deny", &NONE).await, Err(CallError::NotFound));
+        assert_eq!(client.call("it\0", "deny", &NONE).await, Err(CallError::NotFound));
+        let nul = Err(CallError::Status(status::INVALID_ARGUMENT));
+        assert_eq!(client.call("it", "deny\0", &NONE).await, nul);
+        assert_eq!(client.call("it", "deny", &none().with("a", "b\0c")).await, nul);
         let long = "x".repeat(1 << 20);
         assert_eq!(client.call("it", "deny", &none().with("a", long.as_str())).await, Err(CallError::TooLarge));
     });
@@ -121,6 +125,7 @@ fn objects_are_listed_by_pattern() {
         assert_eq!(list("network").await, ["network"]);
         assert_eq!(list("*").await.len(), 4);
         assert_eq!(list("none*").await, [""; 0]);
+        assert_eq!(list("").await, [""; 0]);
     });
 }
 
@@ -349,5 +354,27 @@ fn a_call_nobody_answers_is_ended_by_the_client() {
         let (answer, ()) = tokio::join!(client.call("own", "x", &NONE), dropped);
         assert_eq!(answer, Err(CallError::Status(status::UNKNOWN_ERROR)));
         assert_eq!(client.call("own", "y", &NONE).await, Err(CallError::Status(status::METHOD_NOT_FOUND)));
+    });
+}
+
+/// A call that waited while the bus was away has nobody to answer any more.
+#[test]
+fn a_call_of_an_earlier_connection_is_not_answered_on_the_next() {
+    run(async {
+        let (bus, client, mut changed) = both();
+        let mut calls = client.add_object("own", methods(&["x"]));
+        until_published(&client, "own").await;
+        let restart = async {
+            let call = calls.next().await.unwrap();
+            bus.restart();
+            assert_eq!(changed.recv().await, Some(Change::BusRestarted));
+            call.reply(&none().with("old", 1));
+        };
+        let old = async { client.call("own", "x", &NONE).await };
+        assert_eq!(tokio::join!(old, restart).0, Err(CallError::Disconnected));
+        until_published(&client, "own").await;
+        let new = async { client.call("own", "x", &NONE).await };
+        let answer = async { calls.next().await.unwrap().reply(&none().with("new", 1)) };
+        assert_eq!(tokio::join!(new, answer).0, Ok(none().with("new", 1)));
     });
 }

@@ -27,7 +27,7 @@ mod router;
 pub use router::Outcome;
 use router::{Handler, Router};
 
-/// How many bytes may wait for a client that does not read; what is beyond is dropped, as ubusd does.
+/// How many bytes may wait for a client that does not read, one message at least; what is beyond is dropped, as ubusd does.
 pub const MAX_QUEUE: usize = MAX_MESSAGE;
 
 /// A handle on the bus; a clone is another handle on the same bus. Single-threaded.
@@ -235,7 +235,7 @@ fn withdraw(router: &mut Router, path: &str) {
 impl Link {
     fn push(&self, bytes: Vec<u8>) {
         let waiting = self.bytes.get() + bytes.len();
-        if waiting <= MAX_QUEUE + 64 {
+        if waiting <= MAX_QUEUE || self.bytes.get() == 0 {
             self.bytes.set(waiting);
             self.queue.borrow_mut().push_back(bytes);
             self.written.notify_one();

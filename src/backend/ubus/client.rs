@@ -79,6 +79,9 @@ impl Client {
     /// # Errors
     /// `Status`, `Timeout`, `Disconnected`, `TooLarge`.
     pub async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {
+        if pattern.is_empty() || pattern.contains('\0') {
+            return Ok(Vec::new());
+        }
         let until = Instant::now() + self.shared.deadline;
         self.connected(until).await?;
         let found = self.shared.lookup(pattern, until).await?;
@@ -247,7 +250,7 @@ pub(super) fn refused(refusal: Refusal) -> CallError {
 impl Shared {
     /// The object at exactly `path`.
     async fn find(&self, path: &str, until: Instant) -> Result<Known, CallError> {
-        if path.is_empty() || path.ends_with('*') {
+        if path.is_empty() || path.ends_with('*') || path.contains('\0') {
             return Err(CallError::NotFound);
         }
         let (path, known) = self.lookup(path, until).await?.pop().ok_or(CallError::NotFound)?;

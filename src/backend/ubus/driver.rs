@@ -45,8 +45,6 @@ pub(super) struct Shared {
     socket: PathBuf,
     pub(super) deadline: Duration,
     state: RefCell<State>,
-    /// Counts connections: what belongs to an old one is not sent to a new one.
-    epoch: Cell<u32>,
     pub(super) phase: watch::Sender<Phase>,
     /// Something lies in the queue for the writer.
     pub(super) written: Notify,
@@ -65,7 +63,6 @@ impl Shared {
             socket,
             deadline,
             state: RefCell::default(),
-            epoch: Cell::new(0),
             phase: watch::Sender::new(Phase::Starting),
             written: Notify::new(),
             work: Notify::new(),
@@ -82,7 +79,7 @@ impl Shared {
     }
 
     pub(super) fn epoch(&self) -> u32 {
-        self.epoch.get()
+        self.with(|state| state.epoch)
     }
 
     /// Queues a part of an answer of an own object.
@@ -200,7 +197,6 @@ async fn stay_connected(shared: &Shared) {
     loop {
         let lost = connect_once(shared).await;
         let was_up = shared.phase.send_replace(Phase::Down);
-        shared.epoch.set(shared.epoch().wrapping_add(1));
         shared.with(State::disconnect);
         if was_up == Phase::Up {
             wait = FIRST_WAIT;

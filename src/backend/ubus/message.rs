@@ -275,8 +275,11 @@ pub mod request {
     /// INVOKE: a call of `method` of an object; libubus servers insist on DATA, even an empty one.
     ///
     /// # Errors
-    /// Those of [`blobmsg::encode`].
+    /// Those of [`blobmsg::encode`], and [`Refusal::Nul`] for a method with a NUL.
     pub fn invoke(object: u32, method: &str, args: &Table) -> Result<Body, Refusal> {
+        if method.contains('\0') {
+            return Err(Refusal::Nul);
+        }
         let data = blobmsg::encode(args)?;
         Ok(Body::default().int32(attr::OBJID, object).string(attr::METHOD, method).nested(attr::DATA, &data))
     }

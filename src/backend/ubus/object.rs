@@ -20,6 +20,8 @@ pub(super) struct Call {
     pub(super) method: Box<str>,
     pub(super) args: Table,
     pub(super) user: Box<str>,
+    /// The connection it came on.
+    pub(super) epoch: u32,
 }
 
 /// A call of an object of ours. Dropped without an answer it is answered with status 9, so
@@ -27,14 +29,13 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub struct Invocation {
     call: Call,
-    epoch: u32,
     shared: Weak<Shared>,
     answered: bool,
 }
 
 impl Invocation {
     pub(super) fn new(call: Call, shared: &Rc<Shared>) -> Self {
-        Self { call, epoch: shared.epoch(), shared: Rc::downgrade(shared), answered: false }
+        Self { call, shared: Rc::downgrade(shared), answered: false }
     }
 
     /// Which method; one of the object's signature.
@@ -74,7 +75,9 @@ impl Invocation {
     }
 
     fn send(&self, kind: u8, body: super::message::Body) {
-        if let Some(shared) = self.shared.upgrade().filter(|shared| shared.epoch() == self.epoch && !self.call.silent) {
+        if let Some(shared) =
+            self.shared.upgrade().filter(|shared| shared.epoch() == self.call.epoch && !self.call.silent)
+        {
             shared.answer(kind, self.call.seq, self.call.peer, body);
         }
     }

@@ -88,6 +88,8 @@ pub(super) struct Subscription {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) connected: bool,
+    /// Counts connections: what belongs to an old one is not sent to a new one.
+    pub(super) epoch: u32,
     pub(super) greeted: bool,
     /// The writer could not keep up, or a peer broke the rules: start anew.
     pub(super) broken: bool,
@@ -206,6 +208,7 @@ impl State {
         self.objects = kept.objects.into_iter().map(anew).collect();
         self.own = kept.own.into_iter().map(|own| Own { id: None, refused: false, ..own }).collect();
         self.changes = kept.changes;
+        self.epoch = kept.epoch.wrapping_add(1);
         for pending in kept.pending.into_values() {
             let _ = pending.answer.send(Err(CallError::Disconnected));
         }
@@ -306,6 +309,7 @@ impl State {
             method: method.into(),
             args,
             user: attributes.user.unwrap_or_default().into(),
+            epoch: self.epoch,
         };
         self.calls.push((own.calls.clone(), call));
         Ok(())
