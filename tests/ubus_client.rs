@@ -237,13 +237,38 @@ fn events_arrive_by_pattern() {
 }
 
 #[test]
-fn a_client_sends_events_but_not_those_of_ubusd() {
+fn a_client_sends_events_to_others_but_not_those_of_ubusd() {
     run(async {
-        let (_bus, client, _changed) = both();
-        let socket_of_other = client.clone();
-        assert_eq!(socket_of_other.send_event("usp.event", none()).await, Ok(()));
-        let fake = client.send_event("ubus.object.add", none()).await;
+        let socket = socket();
+        let _bus = bus(&socket);
+        let (sender, mut heard_by_sender) = client(socket.clone(), 16);
+        let (other, mut heard_by_other) = client(socket, 16);
+        sender.watch_event("*");
+        other.watch_event("*");
+        settled(&other).await;
+        while heard_by_sender.try_recv().is_ok() {}
+        assert_eq!(sender.send_event("usp.event", none().with("a", 1)).await, Ok(()));
+        assert_eq!(heard_by_other.recv().await, Some(Change::Event("usp.event".into(), none().with("a", 1))));
+        assert_eq!(other.send_event("answer", none()).await, Ok(()));
+        assert_eq!(heard_by_sender.recv().await, Some(Change::Event("answer".into(), none())));
+        let fake = sender.send_event("ubus.object.add", none()).await;
         assert_eq!(fake, Err(CallError::Status(status::PERMISSION_DENIED)));
+    });
+}
+
+#[test]
+fn a_taken_path_is_published_when_it_is_free() {
+    run(async {
+        let (bus, client, _changed) = both();
+        bus.provide("usp", &methods(&["x"]), |_: &str, _: &Table| Ok(none().with("of", "other")));
+        let mut calls = client.add_object("usp", methods(&["x"]));
+        settled(&client).await;
+        assert_eq!(client.call("usp", "x", &NONE).await, Ok(none().with("of", "other")));
+        bus.withdraw("usp");
+        until_published(&client, "usp").await;
+        let answer = async { calls.next().await.unwrap().reply(&none().with("of", "us")) };
+        let call = async { client.call("usp", "x", &NONE).await };
+        assert_eq!(tokio::join!(call, answer).0, Ok(none().with("of", "us")));
     });
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -114,6 +114,22 @@ fn a_peer_that_does_not_greet_is_left_and_stalls_nobody() {
         assert_eq!((answer, heard), (Err(CallError::Disconnected), None));
         let again = tokio::time::timeout(DEADLINE / 3, client.call("it", "x", &NONE)).await;
         assert_eq!(again, Ok(Err(CallError::Disconnected)), "at once");
+    });
+}
+
+#[test]
+fn a_bus_that_hangs_up_is_tried_again_with_growing_waits() {
+    run(async {
+        let (listener, client, _changed) = false_ubusd("growing");
+        drop(Link::accept(&listener).await);
+        for wait in [50, 100, 200] {
+            let began = Instant::now();
+            drop(Link::accept(&listener).await);
+            let waited = began.elapsed();
+            assert!(waited >= Duration::from_millis(wait - 10), "{waited:?} instead of {wait} ms");
+            assert!(waited < Duration::from_secs(5), "{waited:?}");
+        }
+        assert_eq!(client.call("it", "x", &NONE).await, Err(CallError::Disconnected));
     });
 }
 

@@ -176,3 +176,13 @@ fn another_version_ends_the_connection() {
     state.handle(&Message { version: 1, ..status_of(1, OBJECT) });
     assert!(state.broken);
 }
+
+#[test]
+fn what_received_the_notifications_of_an_object_goes_with_it() {
+    let mut state = connected();
+    state.subscriptions.insert(3000, Subscription { path: "hostapd".into(), target: OBJECT });
+    state.handle(&Message::new(kind::UNSUBSCRIBE, 1, 0, request::subscribe(4000, OBJECT)));
+    assert_eq!((state.subscriptions.len(), state.to_forget.len()), (1, 0));
+    state.handle(&Message::new(kind::UNSUBSCRIBE, 1, 0, request::subscribe(3000, OBJECT)));
+    assert_eq!((state.subscriptions.len(), &state.to_forget[..]), (0, &[3000][..]));
+}
