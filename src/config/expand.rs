@@ -35,20 +35,32 @@ const MOVED: &[&str] = &[
 
 /// The package with every short form written out.
 pub fn expand(package: &Package) -> Package {
+    written(package, |_| true)
+}
+
+/// The package with only that short form written out which stands for this section of [`expand`]'s answer. A
+/// controller's own section is no reason: its other options can change beside its `url`.
+pub fn expand_section(package: &Package, name: &str) -> Package {
+    written(package, |generated| generated.iter().any(|section| &*section.name == name))
+}
+
+fn written(package: &Package, wanted: impl Fn(&[Section]) -> bool) -> Package {
     let mut long = Package { name: PACKAGE.into(), sections: Vec::with_capacity(package.sections.len() + 12) };
     for section in &package.sections {
-        match short_form(section) {
-            Some(url) => {
+        let generated = short_form(section).map(|url| written_out(section, &url));
+        match generated.filter(|generated| wanted(generated)) {
+            Some(generated) => {
                 long.sections.push(without_short_form(section));
-                for generated in written_out(section, &url) {
-                    add(package, &mut long, generated);
-                }
+                generated.into_iter().for_each(|section| add(package, &mut long, section));
             }
             None => long.sections.push(section.clone()),
         }
     }
     for role in ROLES {
-        add_role(&mut long, role);
+        let generated = role_sections(role);
+        if long.section(role.0).is_none() && wanted(&generated) {
+            long.sections.extend(generated);
+        }
     }
     long
 }
@@ -190,17 +202,13 @@ fn add(package: &Package, long: &mut Package, generated: Section) {
     }
 }
 
-fn add_role(long: &mut Package, (name, target, rights): &(&str, &str, [&str; 4])) {
-    if long.section(name).is_some() {
-        return;
-    }
+fn role_sections((name, target, rights): &(&str, &str, [&str; 4])) -> [Section; 2] {
     let mut permission = section("permission", &format!("{name}_permission"), &[("role", name)], &[]);
     permission.options.push(option("Targets", OptValue::List(vec![(*target).into()])));
     for (option_name, right) in ["Param", "Obj", "InstantiatedObj", "CommandEvent"].iter().zip(rights) {
         permission.options.push(option(option_name, OptValue::One((*right).into())));
     }
-    long.sections.push(section("role", name, &[("Name", name)], &[]));
-    long.sections.push(permission);
+    [section("role", name, &[("Name", name)], &[]), permission]
 }
 
 /// Whether a role of this name is there: written, or one of [`ROLES`].

@@ -117,3 +117,15 @@ config role 'full'\n option Name 'none of it'\n";
 fn an_address_that_cannot_be_read_stays_as_it_is() {
     assert!(expanded("config controller 'a'\n option url 'http://h'\n").contains("url 'http://h'"));
 }
+
+#[test]
+fn only_what_stands_behind_one_section_is_written_out() {
+    let text = "config controller 'a'\n option url 'mqtt://h'\n\nconfig controller 'b'\n option url 'ws://h'\n";
+    let package = parse::parse(PACKAGE, text.as_bytes()).unwrap();
+    let names = |package: Package| -> Vec<String> { package.sections.iter().map(|s| s.name.to_string()).collect() };
+    assert_eq!(names(expand_section(&package, "a_mtp")), ["a", "a_mqtt", "a_mtp", "a_link", "b"]);
+    assert_eq!(names(expand_section(&package, "b_link")), ["a", "b", "b_link"]);
+    assert_eq!(names(expand_section(&package, "full_permission")), ["a", "b", "full", "full_permission"]);
+    assert_eq!(expand_section(&package, "a"), package);
+    assert_eq!(expand(&expand_section(&package, "a_mtp")).sections.len(), expand(&package).sections.len());
+}

@@ -1,0 +1,3 @@
+//! Sockets, clock and tasks around the agent.
+
+pub mod operations;

@@ -1,0 +1,363 @@
+//! `Device.IP.Diagnostics.IPPing()`: ICMP echo, over IPv4 or IPv6.
+//!
+//! Uses the kernel's ICMP datagram sockets, and raw ones where `net.ipv4.ping_group_range` forbids those. Echoes go out
+//! one after the other: the next when the last is answered or its time is over. Dropping the future cancels it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, socket_with, sockopt};
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Time between an answer and the next echo: a test is no flood.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of an ICMP echo before its data.
+const HEADER: usize = 8;
+/// Bytes before the ICMP header that a raw IPv4 socket may deliver.
+const MAX_IP_HEADER: usize = 60;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// A name or an address.
+    pub host: String,
+    /// Which addresses of the name count.
+    pub version: Version,
+    /// The network device to send through (`br-lan`); any where None.
+    pub device: Option<String>,
+    /// How many echoes.
+    pub repetitions: u32,
+    /// How long each is waited for.
+    pub timeout: Duration,
+    /// Data bytes of each.
+    pub size: u16,
+    /// DiffServ codepoint, 0 to 63.
+    pub dscp: u8,
+}
+
+/// ProtocolVersion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Version {
+    Any,
+    IPv4,
+    IPv6,
+}
+
+/// How it ended; the names are those of the parameter Status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, non_camel_case_types)]
+pub enum Status {
+    Complete,
+    Error_CannotResolveHostName,
+    Error_NoRouteToHost,
+    Error_Internal,
+}
+
+/// The result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub status: Status,
+    /// The address that was sent to.
+    pub address: Option<IpAddr>,
+    /// Round trip of each answered echo.
+    pub answered: Times,
+    /// Echoes without an answer.
+    pub failures: u32,
+}
+
+/// Round trips, summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    count: u32,
+    sum: Duration,
+    least: Duration,
+    most: Duration,
+}
+
+impl Request {
+    /// Reads the arguments of the command; they were checked against the standard before. `device` is what the
+    /// argument Interface stands for.
+    pub fn from_input(input: &[(String, String)], device: Option<String>) -> Self {
+        let text = |name: &str| input.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str());
+        let number = |name: &str, missing: u32| text(name).parse().unwrap_or(missing);
+        Self {
+            host: text("Host").to_owned(),
+            version: match text("ProtocolVersion") {
+                "IPv4" => Version::IPv4,
+                "IPv6" => Version::IPv6,
+                _ => Version::Any,
+            },
+            device,
+            repetitions: number("NumberOfRepetitions", 1),
+            timeout: Duration::from_millis(number("Timeout", 1000).into()),
+            size: u16::try_from(number("DataBlockSize", 32)).unwrap_or(u16::MAX),
+            dscp: u8::try_from(number("DSCP", 0)).unwrap_or(0),
+        }
+    }
+}
+
+impl Report {
+    fn failed(status: Status, address: Option<IpAddr>) -> Self {
+        Self { status, address, answered: Times::default(), failures: 0 }
+    }
+
+    /// The output arguments of the command.
+    pub fn output(&self) -> Vec<(String, String)> {
+        let [average, least, most] = [self.answered.average(), self.answered.least, self.answered.most];
+        let outputs = [
+            ("Status", format!("{:?}", self.status)),
+            ("IPAddressUsed", self.address.map(|address| address.to_string()).unwrap_or_default()),
+            ("SuccessCount", self.answered.count.to_string()),
+            ("FailureCount", self.failures.to_string()),
+            ("AverageResponseTime", average.as_millis().to_string()),
+            ("MinimumResponseTime", least.as_millis().to_string()),
+            ("MaximumResponseTime", most.as_millis().to_string()),
+            ("AverageResponseTimeDetailed", average.as_micros().to_string()),
+            ("MinimumResponseTimeDetailed", least.as_micros().to_string()),
+            ("MaximumResponseTimeDetailed", most.as_micros().to_string()),
+        ];
+        outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        self.least = if self.count == 0 { time } else { self.least.min(time) };
+        self.most = self.most.max(time);
+        self.sum += time;
+        self.count += 1;
+    }
+
+    fn average(&self) -> Duration {
+        self.sum.checked_div(self.count).unwrap_or_default()
+    }
+}
+
+/// Performs the test.
+pub async fn run(request: &Request) -> Report {
+    let Some(address) = resolve(&request.host, request.version).await else {
+        return Report::failed(Status::Error_CannotResolveHostName, None);
+    };
+    let echo = match Echo::open(address, request) {
+        Ok(echo) => echo,
+        Err(error) => {
+            log::warn!("operation=IPPing socket=refused cause=\"{error}\" check=net.ipv4.ping_group_range");
+            return Report::failed(Status::Error_Internal, Some(address));
+        }
+    };
+    let mut report = Report::failed(Status::Complete, Some(address));
+    for sequence in 1..=request.repetitions {
+        match echo.once(sequence, request.timeout).await {
+            Ok(Some(time)) => report.answered.add(time),
+            Ok(None) => report.failures += 1,
+            Err(error) if is_unreachable(&error) => {
+                report.failures += request.repetitions - sequence + 1;
+                report.status = Status::Error_NoRouteToHost;
+                return report;
+            }
+            Err(error) => {
+                log::debug!("operation=IPPing sent=no cause=\"{error}\"");
+                report.failures += 1;
+            }
+        }
+        if sequence < request.repetitions {
+            sleep(PAUSE).await;
+        }
+    }
+    report
+}
+
+async fn resolve(host: &str, version: Version) -> Option<IpAddr> {
+    let fits = |address: &IpAddr| match version {
+        Version::Any => true,
+        Version::IPv4 => address.is_ipv4(),
+        Version::IPv6 => address.is_ipv6(),
+    };
+    if let Ok(address) = host.parse() {
+        return Some(address).filter(fits);
+    }
+    tokio::net::lookup_host((host, 0)).await.ok()?.map(|address| address.ip()).find(fits)
+}
+
+fn is_unreachable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
+}
+
+/// A socket that sends echoes to one address.
+struct Echo {
+    /// An ICMP socket; tokio's type for datagrams does for it.
+    socket: UdpSocket,
+    target: SocketAddr,
+    /// Raw sockets see everybody's answers; this tells ours.
+    identifier: u16,
+    size: usize,
+}
+
+impl Echo {
+    fn open(address: IpAddr, request: &Request) -> io::Result<Self> {
+        static COUNT: AtomicU16 = AtomicU16::new(1);
+        let (family, protocol) = match address {
+            IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+            IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
+        };
+        let socket = icmp_socket(family, protocol)?;
+        let traffic_class = request.dscp << 2;
+        match address {
+            IpAddr::V4(_) => sockopt::set_ip_tos(&socket, traffic_class)?,
+            IpAddr::V6(_) => sockopt::set_ipv6_tclass(&socket, traffic_class.into())?,
+        }
+        let socket = UdpSocket::from_std(socket)?;
+        if let Some(device) = &request.device {
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
+        let process = std::process::id().to_be_bytes();
+        let identifier = u16::from_be_bytes([process[2], process[3]]) ^ COUNT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { socket, target: SocketAddr::new(address, 0), identifier, size: request.size.into() })
+    }
+
+    /// One echo: its round trip, None where no answer came in time.
+    async fn once(&self, sequence: u32, timeout: Duration) -> io::Result<Option<Duration>> {
+        let [.., high, low] = sequence.to_be_bytes();
+        let sequence = [high, low];
+        let message = self.message(sequence);
+        let sent = Instant::now();
+        self.socket.send_to(&message, self.target).await?;
+        let mut buffer = vec![0; MAX_IP_HEADER + HEADER + self.size];
+        while let Ok(received) = timeout_at(sent + timeout, self.socket.recv_from(&mut buffer)).await {
+            let (length, from) = received?;
+            let time = sent.elapsed();
+            let is_answer =
+                from.ip() == self.target.ip() && self.answers(buffer.get(..length).unwrap_or_default(), sequence);
+            if is_answer {
+                return Ok(Some(time));
+            }
+        }
+        Ok(None)
+    }
+
+    fn message(&self, sequence: [u8; 2]) -> Vec<u8> {
+        let kind = if self.target.is_ipv4() { 8 } else { 128 };
+        let [high, low] = self.identifier.to_be_bytes();
+        let mut message = vec![kind, 0, 0, 0, high, low, sequence[0], sequence[1]];
+        message.extend((0..self.size).map(|at| b'a' + (at % 23) as u8));
+        if self.target.is_ipv4() {
+            let sum = checksum(&message);
+            message.splice(2..4, sum.to_be_bytes());
+        }
+        message
+    }
+
+    /// Whether a received packet answers the echo of this sequence number. The kernel gave a datagram socket an
+    /// identifier of its own and delivers only what carries it, so there the data alone is compared.
+    fn answers(&self, packet: &[u8], sequence: [u8; 2]) -> bool {
+        let icmp = match packet.first() {
+            Some(first) if self.target.is_ipv4() && first >> 4 == 4 => packet.get(usize::from(first & 15) * 4..),
+            _ => Some(packet),
+        };
+        let Some([kind, 0, _, _, id_high, id_low, high, low, data @ ..]) = icmp else { return false };
+        let raw = self.is_raw();
+        let ours = !raw || [*id_high, *id_low] == self.identifier.to_be_bytes();
+        *kind == if self.target.is_ipv4() { 0 } else { 129 }
+            && [*high, *low] == sequence
+            && ours
+            && data.len() == self.size
+    }
+
+    fn is_raw(&self) -> bool {
+        sockopt::socket_type(&self.socket).is_ok_and(|kind| kind == SocketType::RAW)
+    }
+}
+
+fn icmp_socket(family: AddressFamily, protocol: Protocol) -> io::Result<std::net::UdpSocket> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let datagram = socket_with(family, SocketType::DGRAM, flags, Some(protocol));
+    let socket = datagram.or_else(|_| socket_with(family, SocketType::RAW, flags, Some(protocol)))?;
+    Ok(socket.into())
+}
+
+/// The checksum of RFC 1071 over a message whose checksum field is zero.
+fn checksum(message: &[u8]) -> u16 {
+    let words = message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
+    let mut sum: u32 = words.fold(0, |sum, word| sum.wrapping_add(word));
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn run_now(request: &Request) -> Report {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(request))
+    }
+
+    fn request(host: &str) -> Request {
+        let input = [("Host", host), ("ProtocolVersion", "Any"), ("NumberOfRepetitions", "3"), ("Timeout", "1000")];
+        let mut input: Vec<_> = input.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        input.push(("DataBlockSize".into(), "56".into()));
+        Request::from_input(&input, None)
+    }
+
+    fn output<'a>(outputs: &'a [(String, String)], name: &str) -> &'a str {
+        outputs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).unwrap()
+    }
+
+    #[test]
+    fn the_loopback_answers_every_echo() {
+        let report = run_now(&request("127.0.0.1"));
+        let outputs = report.output();
+        assert_eq!(output(&outputs, "Status"), "Complete");
+        assert_eq!((output(&outputs, "SuccessCount"), output(&outputs, "FailureCount")), ("3", "0"));
+        assert_eq!(output(&outputs, "IPAddressUsed"), "127.0.0.1");
+        let micros = |name: &str| output(&outputs, name).parse::<u32>().unwrap();
+        let [least, average, most] =
+            ["Minimum", "Average", "Maximum"].map(|which| micros(&format!("{which}ResponseTimeDetailed")));
+        assert!(0 < least && least <= average && average <= most && most < 1_000_000, "{least} {average} {most}");
+    }
+
+    #[test]
+    fn large_echoes_and_a_device_and_a_codepoint() {
+        let large = Request { size: 9000, device: Some("lo".into()), dscp: 46, repetitions: 1, ..request("127.0.0.1") };
+        assert_eq!(run_now(&large).answered.count, 1);
+    }
+
+    #[test]
+    fn over_ipv6_where_there_is_any() {
+        if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+            assert_eq!(run_now(&request("::1")).answered.count, 3);
+        }
+    }
+
+    #[test]
+    fn a_name_is_resolved_to_the_version_asked_for() {
+        let v4 = Request { version: Version::IPv4, repetitions: 1, ..request("localhost") };
+        assert_eq!(run_now(&v4).address, Some(Ipv4Addr::LOCALHOST.into()));
+        let never = Request { version: Version::IPv6, ..request("127.0.0.1") };
+        assert_eq!(run_now(&never).status, Status::Error_CannotResolveHostName);
+    }
+
+    #[test]
+    fn silence_is_a_failure_and_times_are_zero() {
+        // A network that is documentation only, through a device that leads nowhere.
+        let lost = Request { device: Some("lo".into()), timeout: Duration::from_millis(20), ..request("192.0.2.1") };
+        let report = run_now(&lost);
+        assert_eq!((report.answered, report.failures), (Times::default(), 3));
+        assert_eq!(output(&report.output(), "AverageResponseTime"), "0");
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_1071() {
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+        assert_eq!(checksum(&[0xff]), !0xff00);
+    }
+}
