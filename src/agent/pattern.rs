@@ -1,0 +1,132 @@
+//! Paths with wildcards, as permissions and subscriptions name elements, matched as text.
+//!
+//! A search expression or a followed reference needs values; such a pattern says so
+//! ([`Pattern::needs_values`]) and matches nothing here.
+
+use crate::path::{self, Dialect, Leaf, Step};
+
+/// A path in which a row may be any row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    steps: Vec<Part>,
+    leaf: Option<Box<str>>,
+    needs_values: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Any,
+}
+
+impl Pattern {
+    /// Reads a path; None where it does not follow the grammar.
+    pub fn parse(text: &str) -> Option<Self> {
+        let path = path::parse(text, Dialect::LENIENT).ok()?;
+        let needs_values = path.steps.iter().any(|s| matches!(s, Step::Search(_) | Step::Follow(_)));
+        let steps = path.steps.iter().map(Part::from).collect();
+        let leaf = match path.leaf {
+            Leaf::Object => None,
+            Leaf::Parameter(name) => Some(name.into()),
+            Leaf::Command(name) => Some(format!("{name}()").into()),
+            Leaf::Event(name) => Some(format!("{name}!").into()),
+        };
+        Some(Self { steps, leaf, needs_values })
+    }
+
+    /// Only the model can tell what it matches.
+    pub fn needs_values(&self) -> bool {
+        self.needs_values
+    }
+
+    /// The parameter, command (`Name()`) or event (`Name!`) it names; None for an object.
+    pub fn leaf(&self) -> Option<&str> {
+        self.leaf.as_deref()
+    }
+
+    /// The object at this path is the one named. `{i}` in `object` is any row.
+    pub fn is(&self, object: &str) -> bool {
+        self.prefix(object) == Some(0)
+    }
+
+    /// The object at this path is the one named or is below it.
+    pub fn covers(&self, object: &str) -> bool {
+        self.prefix(object).is_some()
+    }
+
+    /// The element `name` of the object is named by this pattern, or lies in the object it names.
+    pub fn covers_element(&self, object: &str, name: &str) -> bool {
+        match &self.leaf {
+            Some(leaf) => &**leaf == name && self.is(object),
+            None => self.covers(object),
+        }
+    }
+
+    /// How many steps of `object` are left after the pattern, None where it does not match.
+    fn prefix(&self, object: &str) -> Option<usize> {
+        if self.needs_values {
+            return None;
+        }
+        let mut rest = object.strip_suffix('.').unwrap_or(object).split('.');
+        for part in &self.steps {
+            let step = rest.next()?;
+            let row = step == "{i}" || step.bytes().all(|b| b.is_ascii_digit());
+            let same = match part {
+                Part::Text(text) => &**text == step || (step == "{i}" && text.bytes().all(|b| b.is_ascii_digit())),
+                Part::Any => row,
+            };
+            if !same {
+                return None;
+            }
+        }
+        Some(rest.count())
+    }
+}
+
+impl From<&Step<'_>> for Part {
+    fn from(step: &Step<'_>) -> Self {
+        match step {
+            Step::Name(name) => Self::Text((*name).into()),
+            Step::Instance(number) => Self::Text(number.to_string().into()),
+            Step::Wildcard | Step::Search(_) | Step::Template | Step::Follow(_) => Self::Any,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_object_covers_itself_and_all_below() {
+        let wifi = pattern("Device.WiFi.");
+        assert!(wifi.is("Device.WiFi.") && wifi.covers("Device.WiFi.Radio.1."));
+        assert!(!wifi.covers("Device.WiFiX.") && !wifi.covers("Device."));
+        assert!(wifi.covers_element("Device.WiFi.Radio.1.", "Status"));
+    }
+
+    #[test]
+    fn a_wildcard_is_any_row_and_nothing_else() {
+        let rows = pattern("Device.IP.Interface.*.");
+        assert!(rows.is("Device.IP.Interface.7.") && rows.is("Device.IP.Interface.{i}."));
+        assert!(!rows.covers("Device.IP.Interface.") && !rows.covers("Device.IP.Interface.Foo."));
+    }
+
+    #[test]
+    fn elements_are_matched_by_name_in_their_object() {
+        let event = pattern("Device.SoftwareModules.DeploymentUnit.*.Update!");
+        assert!(event.covers_element("Device.SoftwareModules.DeploymentUnit.3.", "Update!"));
+        assert!(!event.covers_element("Device.SoftwareModules.DeploymentUnit.3.", "Update()"));
+        assert!(pattern("Device.LocalAgent.EndpointID").covers_element("Device.LocalAgent.", "EndpointID"));
+    }
+
+    #[test]
+    fn what_needs_values_matches_nothing() {
+        let search = pattern("Device.IP.Interface.[Enable==true].");
+        assert!(search.needs_values() && !search.covers("Device.IP.Interface.1."));
+    }
+}

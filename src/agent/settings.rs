@@ -1,0 +1,400 @@
+//! What `/etc/config/usp-agent` says to the agent: controllers, roles, subscriptions.
+//!
+//! Read from the package after its short forms were expanded, and read again after every change.
+//! Links, brokers and transports are for `config`; unknown options are reported there.
+
+use super::date;
+use crate::backend::uci::{Package, Section};
+use crate::model::Rights;
+use std::rc::Rc;
+
+/// Subscriptions that are looked at; further ones are left out with a warning.
+pub const MAX_SUBSCRIPTIONS: usize = 2000;
+/// Controllers that are looked at.
+pub const MAX_CONTROLLERS: usize = 64;
+
+/// Everything of the package that the agent decides by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `config controller`, in file order.
+    pub controllers: Vec<Controller>,
+    /// `config role` with its `config permission` sections.
+    pub roles: Vec<Role>,
+    /// Roles whose members may read secured parameters.
+    pub secured_roles: Vec<Box<str>>,
+    /// The role at most of whom no encryption and no certificate vouches for.
+    pub untrusted_role: Option<Box<str>>,
+    /// `config subscription`, in file order.
+    pub subscriptions: Vec<Subscription>,
+    /// How often to read again what no event tells of, in milliseconds.
+    pub poll_interval_ms: u64,
+}
+
+/// A controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    /// Its section, the name by which the agent knows it.
+    pub section: Rc<str>,
+    /// Its Endpoint ID.
+    pub endpoint_id: Box<str>,
+    /// It may send and gets notifications.
+    pub enable: bool,
+    /// The sections of its roles.
+    pub roles: Vec<Box<str>>,
+    /// Seconds between Periodic! events.
+    pub periodic_interval: Option<u32>,
+    /// A moment that fixes the phase of Periodic!, seconds since 1970.
+    pub periodic_time: Option<i64>,
+    /// How notifications are repeated.
+    pub retry: Retry,
+    /// Its roles hold without encryption too (for a lab).
+    pub allow_unencrypted: bool,
+    /// Paths whose values go into Boot!.
+    pub boot_parameters: Vec<Box<str>>,
+    /// The controller has taken the agent in; no OnBoardRequest at start.
+    pub on_boarded: bool,
+    /// Seconds after an answered OnBoardRequest until the next while not on-boarded; 0 for none.
+    pub on_boarding_restart: u32,
+    /// Connect records are sent to it (some controllers crash on them).
+    pub connect_record: bool,
+    /// Notifications wait on a new channel until the controller asked something, or this many seconds.
+    pub hold_notify: u32,
+}
+
+/// The retry parameters of `Controller.{i}.`: wait between m(k/1000)^(n-1) and m(k/1000)^n seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// USPNotifRetryMinimumWaitInterval, m, in seconds.
+    pub minimum: u32,
+    /// USPNotifRetryIntervalMultiplier, k.
+    pub multiplier: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { minimum: 5, multiplier: 2000 }
+    }
+}
+
+/// A role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its section.
+    pub section: Box<str>,
+    /// Its Name, by which a controller may refer to it too.
+    pub name: Box<str>,
+    /// It counts.
+    pub enable: bool,
+    /// Its enabled permissions, the highest Order first.
+    pub permissions: Vec<Permission>,
+}
+
+/// A permission of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    /// Higher wins.
+    pub order: u32,
+    /// The paths it speaks of.
+    pub targets: Vec<Box<str>>,
+    /// All 16 bits.
+    pub rights: Rights,
+}
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its section.
+    pub section: Rc<str>,
+    /// Enable.
+    pub enable: bool,
+    /// ID, unique per recipient.
+    pub id: Box<str>,
+    /// The section of the controller that gets the notifications.
+    pub recipient: Rc<str>,
+    /// NotifType; None where it is missing or unknown.
+    pub kind: Option<Kind>,
+    /// ReferenceList.
+    pub references: Vec<Box<str>>,
+    /// It outlives a restart.
+    pub persistent: bool,
+    /// TimeToLive in seconds, 0 for ever.
+    pub time_to_live: u32,
+    /// CreationDate, seconds since 1970.
+    pub created: Option<i64>,
+    /// Notifications are repeated until they are answered.
+    pub retry: bool,
+    /// NotifExpiration in seconds, 0 for never.
+    pub expiration: u32,
+    /// A Notify goes out.
+    pub notify: bool,
+    /// TriggerConfigSettings are applied: `Path=Value` each.
+    pub trigger: Vec<Box<str>>,
+}
+
+/// NotifType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Kind {
+    ValueChange,
+    ObjectCreation,
+    ObjectDeletion,
+    OperationComplete,
+    Event,
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "ValueChange" => Self::ValueChange,
+            "ObjectCreation" => Self::ObjectCreation,
+            "ObjectDeletion" => Self::ObjectDeletion,
+            "OperationComplete" => Self::OperationComplete,
+            "Event" => Self::Event,
+            _ => return None,
+        })
+    }
+}
+
+/// Milliseconds between two looks at what no event tells of, where the package says nothing.
+const POLL_INTERVAL_MS: u64 = 5000;
+
+impl Settings {
+    /// Reads the package. What is missing or wrong takes its default; `config` warns of it.
+    pub fn from_package(package: &Package) -> Self {
+        let global = package.sections.iter().find(|s| &*s.kind == "localagent");
+        let trust = package.sections.iter().find(|s| &*s.kind == "controllertrust");
+        Self {
+            controllers: package
+                .of_kind("controller")
+                .take(MAX_CONTROLLERS)
+                .map(|s| Controller::from_section(s, package))
+                .collect(),
+            roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
+            secured_roles: trust.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
+            untrusted_role: trust.and_then(|s| s.text("UntrustedRole")).map(Into::into),
+            subscriptions: package
+                .of_kind("subscription")
+                .take(MAX_SUBSCRIPTIONS)
+                .map(Subscription::from_section)
+                .collect(),
+            poll_interval_ms: global
+                .and_then(|s| number(s, "PollInterval"))
+                .map_or(POLL_INTERVAL_MS, |s| u64::from(s).max(1) * 1000),
+        }
+    }
+
+    /// The controller of this Endpoint ID.
+    pub fn controller_by_id(&self, endpoint_id: &str) -> Option<&Controller> {
+        self.controllers.iter().find(|c| &*c.endpoint_id == endpoint_id)
+    }
+
+    /// The controller of this section.
+    pub fn controller(&self, section: &str) -> Option<&Controller> {
+        self.controllers.iter().find(|c| &*c.section == section)
+    }
+
+    /// The subscription of this section.
+    pub fn subscription(&self, section: &str) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|s| &*s.section == section)
+    }
+}
+
+impl Controller {
+    fn from_section(section: &Section, package: &Package) -> Self {
+        let mut roles = words(section, "AssignedRole");
+        roles.extend(words(section, "role"));
+        Self {
+            section: (&*section.name).into(),
+            endpoint_id: section.text("EndpointID").unwrap_or_default().into(),
+            enable: truth(section, "Enable", true),
+            roles,
+            periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0),
+            periodic_time: section.text("PeriodicNotifTime").and_then(date::parse),
+            retry: Retry::from_section(section),
+            allow_unencrypted: truth(section, "AllowUnencrypted", false),
+            boot_parameters: boot_parameters(package, &section.name),
+            on_boarded: truth(section, "OnBoardingComplete", true),
+            on_boarding_restart: number(section, "OnBoardingRestartTime").unwrap_or(0),
+            connect_record: truth(section, "ConnectRecord", true),
+            hold_notify: number(section, "HoldNotify").unwrap_or(0),
+        }
+    }
+}
+
+impl Retry {
+    fn from_section(section: &Section) -> Self {
+        let usual = Self::default();
+        let within = |option, low| number(section, option).filter(|n| (low..=65_535).contains(n));
+        Self {
+            minimum: within("USPNotifRetryMinimumWaitInterval", 1).unwrap_or(usual.minimum),
+            multiplier: within("USPNotifRetryIntervalMultiplier", 1000).unwrap_or(usual.multiplier),
+        }
+    }
+}
+
+impl Role {
+    fn from_section(section: &Section, package: &Package) -> Self {
+        let mut permissions: Vec<_> = package
+            .of_kind("permission")
+            .filter(|p| p.text("role") == Some(&section.name) && truth(p, "Enable", false))
+            .map(Permission::from_section)
+            .collect();
+        permissions.sort_by_key(|p| std::cmp::Reverse(p.order));
+        Self {
+            section: section.name.clone(),
+            name: section.text("Name").unwrap_or(&section.name).into(),
+            enable: truth(section, "Enable", true),
+            permissions,
+        }
+    }
+}
+
+impl Permission {
+    fn from_section(section: &Section) -> Self {
+        let nibble = |option: &str, shift: u16| rights(section.text(option).unwrap_or_default()) << shift;
+        let bits = nibble("Param", 0) | nibble("Obj", 4) | nibble("InstantiatedObj", 8) | nibble("CommandEvent", 12);
+        Self { order: number(section, "Order").unwrap_or(0), targets: words(section, "Targets"), rights: Rights(bits) }
+    }
+}
+
+impl Subscription {
+    fn from_section(section: &Section) -> Self {
+        let action = section.text("TriggerAction").unwrap_or("Notify");
+        let configures = matches!(action, "Config" | "NotifyAndConfig");
+        Self {
+            section: (&*section.name).into(),
+            enable: truth(section, "Enable", false),
+            id: section.text("ID").unwrap_or_default().into(),
+            recipient: section.text("Recipient").unwrap_or_default().into(),
+            kind: section.text("NotifType").and_then(Kind::parse),
+            references: words(section, "ReferenceList"),
+            persistent: truth(section, "Persistent", false),
+            time_to_live: number(section, "TimeToLive").unwrap_or(0),
+            created: section.text("CreationDate").and_then(date::parse),
+            retry: truth(section, "NotifRetry", false),
+            expiration: number(section, "NotifExpiration").unwrap_or(0),
+            notify: action != "Config",
+            trigger: if configures { triggers(section) } else { Vec::new() },
+        }
+    }
+}
+
+/// The letters r, w, x, n of a permission as bits 0 to 3.
+fn rights(letters: &str) -> u16 {
+    "rwxn".chars().enumerate().filter(|(_, c)| letters.contains(*c)).map(|(bit, _)| 1 << bit).sum()
+}
+
+fn boot_parameters(package: &Package, controller: &str) -> Vec<Box<str>> {
+    package
+        .of_kind("boot_parameter")
+        .filter(|s| s.text("controller") == Some(controller) && truth(s, "Enable", false))
+        .filter_map(|s| s.text("ParameterName").map(Into::into))
+        .collect()
+}
+
+/// A list option; an option that holds commas is a list too. Commas within brackets or quotes divide nothing.
+fn words(section: &Section, option: &str) -> Vec<Box<str>> {
+    section.list(option).iter().flat_map(|text| split(text)).collect()
+}
+
+/// Settings have values that may hold blanks and commas in quotes.
+fn triggers(section: &Section) -> Vec<Box<str>> {
+    words(section, "TriggerConfigSettings").into_iter().take(16).collect()
+}
+
+fn split(text: &str) -> Vec<Box<str>> {
+    let (mut depth, mut quoted) = (0u32, false);
+    let divide = |c: char| {
+        match c {
+            '"' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => return true,
+            _ => {}
+        }
+        false
+    };
+    text.split(divide).map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
+}
+
+fn truth(section: &Section, option: &str, missing: bool) -> bool {
+    match section.text(option) {
+        None => missing,
+        Some(text) => matches!(text, "1" | "on" | "true" | "yes" | "enabled"),
+    }
+}
+
+fn number(section: &Section, option: &str) -> Option<u32> {
+    section.text(option)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::backend::uci::{Opt, OptValue};
+
+    /// A package from `kind name option=value option=value;...`, for the tests of this room.
+    pub(crate) fn package(text: &str) -> Package {
+        let sections = text.split(';').filter(|s| !s.trim().is_empty()).map(section).collect();
+        Package { name: "usp-agent".into(), sections }
+    }
+
+    fn section(text: &str) -> Section {
+        let mut words = text.split_whitespace();
+        let (kind, name) = (words.next().unwrap(), words.next().unwrap());
+        let options = words.filter_map(|w| w.split_once('=')).map(|(name, value)| Opt {
+            name: name.into(),
+            value: OptValue::One(value.replace('_', " ").replace("~", "_").into()),
+            line: 0,
+        });
+        Section { name: name.into(), kind: kind.into(), anonymous: false, options: options.collect(), line: 0 }
+    }
+
+    #[test]
+    fn a_controller_and_its_roles_are_read() {
+        let settings = Settings::from_package(&package(
+            "controller acs EndpointID=proto::acs role=full,guest PeriodicNotifInterval=60;
+             role full Name=Full;
+             permission p1 role=full Enable=1 Order=1 Targets=Device. Param=rw-n Obj=---- InstantiatedObj=r--- CommandEvent=--x-;
+             permission p2 role=full Enable=1 Order=9 Targets=Device.X.;
+             permission p3 role=full Enable=0;
+             boot_parameter b controller=acs Enable=1 ParameterName=Device.DeviceInfo.",
+        ));
+        let controller = settings.controller_by_id("proto::acs").unwrap();
+        assert_eq!(controller.roles, ["full".into(), "guest".into()]);
+        assert_eq!((controller.periodic_interval, controller.retry), (Some(60), Retry::default()));
+        assert_eq!(controller.boot_parameters, ["Device.DeviceInfo.".into()]);
+        let permissions = &settings.roles[0].permissions;
+        assert_eq!(permissions.iter().map(|p| p.order).collect::<Vec<_>>(), [9, 1]);
+        let expected = Rights::PARAM_READ
+            | Rights::PARAM_WRITE
+            | Rights::PARAM_NOTIFY
+            | Rights::INSTANCE_READ
+            | Rights::COMMAND_EXECUTE;
+        assert_eq!(permissions[1].rights, expected);
+    }
+
+    #[test]
+    fn a_subscription_is_read() {
+        let settings = Settings::from_package(&package(
+            "subscription s Enable=1 ID=x Recipient=acs NotifType=ValueChange NotifRetry=1 NotifExpiration=9 \
+             ReferenceList=Device.A.[B==\"x,y\"].C,Device.D. TriggerAction=Config TriggerConfigSettings=Device.E=\"a,b\"",
+        ));
+        let subscription = &settings.subscriptions[0];
+        assert_eq!(subscription.kind, Some(Kind::ValueChange));
+        assert_eq!(subscription.references, ["Device.A.[B==\"x,y\"].C".into(), "Device.D.".into()]);
+        assert!(subscription.retry && !subscription.notify && !subscription.persistent);
+        assert_eq!(subscription.trigger, ["Device.E=\"a,b\"".into()]);
+    }
+
+    #[test]
+    fn nonsense_takes_the_default() {
+        let settings = Settings::from_package(&package(
+            "controller c EndpointID=x USPNotifRetryMinimumWaitInterval=0 USPNotifRetryIntervalMultiplier=9 \
+             PeriodicNotifInterval=-1; subscription s NotifType=Foo TimeToLive=x",
+        ));
+        assert_eq!(settings.controllers[0].retry, Retry::default());
+        assert_eq!(settings.controllers[0].periodic_interval, None);
+        assert_eq!((settings.subscriptions[0].kind, settings.subscriptions[0].time_to_live), (None, 0));
+    }
+}
