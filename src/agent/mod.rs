@@ -1,6 +1,9 @@
 //! Decisions only.
 pub mod access;
+pub mod channels;
 pub mod date;
+pub mod notify;
 pub mod pattern;
+pub mod session;
 pub mod settings;
 pub mod timers;

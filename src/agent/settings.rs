@@ -6,6 +6,7 @@
 use super::date;
 use crate::backend::uci::{Package, Section};
 use crate::model::Rights;
+use crate::usp::endpoint_id::EndpointId;
 use std::rc::Rc;
 
 /// Subscriptions that are looked at; further ones are left out with a warning.
@@ -36,7 +37,7 @@ pub struct Controller {
     /// Its section, the name by which the agent knows it.
     pub section: Rc<str>,
     /// Its Endpoint ID.
-    pub endpoint_id: Box<str>,
+    pub endpoint_id: EndpointId,
     /// It may send and gets notifications.
     pub enable: bool,
     /// The sections of its roles.
@@ -167,7 +168,7 @@ impl Settings {
             controllers: package
                 .of_kind("controller")
                 .take(MAX_CONTROLLERS)
-                .map(|s| Controller::from_section(s, package))
+                .filter_map(|s| Controller::from_section(s, package))
                 .collect(),
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
             secured_roles: trust.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
@@ -185,7 +186,7 @@ impl Settings {
 
     /// The controller of this Endpoint ID.
     pub fn controller_by_id(&self, endpoint_id: &str) -> Option<&Controller> {
-        self.controllers.iter().find(|c| &*c.endpoint_id == endpoint_id)
+        self.controllers.iter().find(|c| c.endpoint_id.as_str() == endpoint_id)
     }
 
     /// The controller of this section.
@@ -200,12 +201,13 @@ impl Settings {
 }
 
 impl Controller {
-    fn from_section(section: &Section, package: &Package) -> Self {
+    /// None where there is no Endpoint ID: such a row is not finished yet.
+    fn from_section(section: &Section, package: &Package) -> Option<Self> {
         let mut roles = words(section, "AssignedRole");
         roles.extend(words(section, "role"));
-        Self {
+        Some(Self {
             section: (&*section.name).into(),
-            endpoint_id: section.text("EndpointID").unwrap_or_default().into(),
+            endpoint_id: EndpointId::lenient(section.text("EndpointID")?).ok()?,
             enable: truth(section, "Enable", true),
             roles,
             periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0),
@@ -217,7 +219,7 @@ impl Controller {
             on_boarding_restart: number(section, "OnBoardingRestartTime").unwrap_or(0),
             connect_record: truth(section, "ConnectRecord", true),
             hold_notify: number(section, "HoldNotify").unwrap_or(0),
-        }
+        })
     }
 }
 

@@ -1,0 +1,301 @@
+//! The channels that are up, whom they reach, and who was greeted on them.
+//!
+//! Before anything else a Connect record goes to a controller on every new channel, and again after a
+//! Disconnect record (R-MTP.6, R-MTP.8), where the controller wants one.
+
+use super::session::PeerFacts;
+use super::settings::{Controller, Settings};
+use crate::usp::endpoint_id::EndpointId;
+use crate::usp::record;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Controllers that one channel reaches at most.
+pub const MAX_ROUTES: usize = 32;
+
+/// One established connection: the link, and which connection of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub u32, pub u32);
+
+/// The transport of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    WebSocket,
+    Mqtt {
+        /// 4 for MQTT 3.1.1, 5 for MQTT 5.0.
+        level: u8,
+    },
+    Stomp,
+    UnixSocket,
+}
+
+impl Protocol {
+    /// The other side of the channel is a broker, whose certificate says nothing of the controller.
+    pub fn brokered(self) -> bool {
+        matches!(self, Self::Mqtt { .. } | Self::Stomp)
+    }
+}
+
+/// A channel that came up.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its transport.
+    pub protocol: Protocol,
+    /// The controllers it reaches; the first [`MAX_ROUTES`] count.
+    pub routes: Vec<Route>,
+    /// Where the agent listens (MQTT topic, STOMP destination).
+    pub response_topic: Option<Box<str>>,
+    /// The other side.
+    pub peer: PeerFacts,
+}
+
+/// How a controller is reached on a channel.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// Its section.
+    pub controller: Rc<str>,
+    /// Controller.MTP.Order: the lowest is tried first.
+    pub order: u32,
+    /// Where it listens (MQTT topic, STOMP destination); None for a direct channel.
+    pub topic: Option<Box<str>>,
+    /// PublishRetainResponse.
+    pub retain_response: bool,
+    /// PublishRetainNotify.
+    pub retain_notify: bool,
+}
+
+/// Where a record goes beside its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyTo {
+    /// The peer of the channel.
+    Peer,
+    /// A topic or destination.
+    Topic {
+        /// In full.
+        topic: Box<str>,
+        /// The broker keeps it.
+        retain: bool,
+    },
+}
+
+/// The channels that are up.
+#[derive(Debug, Default)]
+pub struct Channels(BTreeMap<ChannelId, Channel>);
+
+#[derive(Debug)]
+struct Channel {
+    link: Link,
+    greeted: Vec<Rc<str>>,
+    up_since_ms: u64,
+    asked: Vec<Rc<str>>,
+}
+
+/// A record with its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The channel.
+    pub channel: ChannelId,
+    /// On it.
+    pub to: ReplyTo,
+    /// The encoded record.
+    pub record: Bytes,
+}
+
+impl Channels {
+    /// A channel is up.
+    pub fn connected(&mut self, id: ChannelId, mut link: Link, now_ms: u64) {
+        link.routes.truncate(MAX_ROUTES);
+        self.0.insert(id, Channel { link, greeted: Vec::new(), up_since_ms: now_ms, asked: Vec::new() });
+    }
+
+    /// A channel is gone.
+    pub fn lost(&mut self, id: ChannelId) {
+        self.0.remove(&id);
+    }
+
+    /// The transport and the other side of a channel.
+    pub fn link(&self, id: ChannelId) -> Option<&Link> {
+        self.0.get(&id).map(|c| &c.link)
+    }
+
+    /// The controllers a channel reaches.
+    pub fn controllers(&self, id: ChannelId) -> Vec<Rc<str>> {
+        self.0.get(&id).map(|c| c.link.routes.iter().map(|r| r.controller.clone()).collect()).unwrap_or_default()
+    }
+
+    /// Something came from this controller: it is greeted by now or asks without being greeted.
+    /// A server's session learns here whom it reaches.
+    pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>) {
+        let Some(channel) = self.0.get_mut(&id) else { return };
+        if !channel.asked.contains(controller) && channel.asked.len() < MAX_ROUTES {
+            channel.asked.push(controller.clone());
+        }
+        let direct = !channel.link.protocol.brokered();
+        if direct && channel.link.routes.is_empty() {
+            channel.link.routes.push(Route { controller: controller.clone(), ..Route::default() });
+        }
+    }
+
+    /// After a Disconnect record the next record to this controller is a Connect record again.
+    pub fn forget_greeting(&mut self, id: ChannelId, controller: &str) {
+        if let Some(channel) = self.0.get_mut(&id) {
+            channel.greeted.retain(|c| &**c != controller);
+        }
+    }
+
+    /// The Connect record this controller is owed on this channel, if any; it counts as sent.
+    pub fn greeting(&mut self, id: ChannelId, controller: &Controller, own: &EndpointId) -> Option<Outgoing> {
+        let channel = self.0.get_mut(&id)?;
+        let route = channel.link.routes.iter().find(|r| r.controller == controller.section)?;
+        if !controller.connect_record || channel.greeted.contains(&controller.section) {
+            return None;
+        }
+        let record = connect_record(&channel.link, controller, own)?;
+        let to = route.to(channel.link.protocol, route.retain_notify)?;
+        channel.greeted.push(controller.section.clone());
+        Some(Outgoing { channel: id, to, record })
+    }
+
+    /// The best channel to a controller for what it did not ask for, and where on it (lowest Order first).
+    /// A channel is no good while the controller's notifications are held back on it.
+    pub fn route(&self, controller: &Controller, now_ms: u64) -> Option<(ChannelId, ReplyTo)> {
+        let open = self.0.iter().filter(|(_, channel)| channel.held_until(controller).is_none_or(|at| at <= now_ms));
+        let routes = open.flat_map(|(id, c)| c.link.routes.iter().map(move |r| (r, *id, c.link.protocol)));
+        let mut routes: Vec<_> = routes.filter(|(r, ..)| r.controller == controller.section).collect();
+        routes.sort_by_key(|(route, id, _)| (route.order, std::cmp::Reverse(*id)));
+        routes.into_iter().find_map(|(route, id, protocol)| Some((id, route.to(protocol, route.retain_notify)?)))
+    }
+
+    /// When notifications held back for this controller may go.
+    pub fn held_until(&self, controller: &Controller) -> Option<u64> {
+        let reach = |c: &&Channel| c.link.routes.iter().any(|r| r.controller == controller.section);
+        self.0.values().filter(reach).filter_map(|channel| channel.held_until(controller)).min()
+    }
+
+    /// Where an answer goes: where the request asked for it, else where the controller listens.
+    pub fn answer_to(&self, id: ChannelId, controller: &str, reply_to: Option<Box<str>>) -> Option<ReplyTo> {
+        let link = &self.0.get(&id)?.link;
+        let route = link.routes.iter().find(|r| &*r.controller == controller);
+        let retain = route.is_some_and(|r| r.retain_response);
+        match reply_to {
+            _ if !link.protocol.brokered() => Some(ReplyTo::Peer),
+            Some(topic) => Some(ReplyTo::Topic { topic, retain }),
+            None => route?.to(link.protocol, retain),
+        }
+    }
+
+    /// Every channel, for taking leave.
+    pub fn all(&self) -> impl Iterator<Item = (ChannelId, &Link)> {
+        self.0.iter().map(|(id, channel)| (*id, &channel.link))
+    }
+}
+
+impl Channel {
+    fn held_until(&self, controller: &Controller) -> Option<u64> {
+        let held = controller.hold_notify > 0 && !self.asked.contains(&controller.section);
+        held.then(|| self.up_since_ms + u64::from(controller.hold_notify) * 1000)
+    }
+}
+
+impl Route {
+    /// Where this route leads; None for a broker's channel without a topic.
+    pub fn to(&self, protocol: Protocol, retain: bool) -> Option<ReplyTo> {
+        match &self.topic {
+            Some(topic) => Some(ReplyTo::Topic { topic: topic.clone(), retain }),
+            None => (!protocol.brokered()).then_some(ReplyTo::Peer),
+        }
+    }
+}
+
+/// What "is enabled" is decided by the caller; None where the agent does not know where it listens.
+fn connect_record(link: &Link, controller: &Controller, own: &EndpointId) -> Option<Bytes> {
+    let to = &controller.endpoint_id;
+    Some(match link.protocol {
+        Protocol::WebSocket => record::websocket_connect(own, to),
+        Protocol::Mqtt { level } => record::mqtt_connect(own, to, level, link.response_topic.as_deref()?),
+        Protocol::Stomp => record::stomp_connect(own, to, link.response_topic.as_deref()?),
+        Protocol::UnixSocket => record::uds_connect(own, to),
+    })
+}
+
+/// The enabled controllers of `sections`.
+pub fn enabled<'a>(settings: &'a Settings, sections: &'a [Rc<str>]) -> impl Iterator<Item = &'a Controller> {
+    sections.iter().filter_map(|s| settings.controller(s)).filter(|c| c.enable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::package;
+    use super::*;
+
+    const ID: ChannelId = ChannelId(1, 1);
+
+    fn settings() -> Settings {
+        Settings::from_package(&package(
+            "controller acs EndpointID=proto::acs; controller shy EndpointID=proto::shy HoldNotify=10 ConnectRecord=0",
+        ))
+    }
+
+    fn route(controller: &str, topic: Option<&str>, order: u32) -> Route {
+        Route { controller: controller.into(), order, topic: topic.map(Into::into), ..Route::default() }
+    }
+
+    fn link(protocol: Protocol, routes: Vec<Route>) -> Link {
+        Link { protocol, routes, response_topic: Some("agent".into()), peer: PeerFacts::default() }
+    }
+
+    fn own() -> EndpointId {
+        EndpointId::lenient("os::012345-1").unwrap()
+    }
+
+    #[test]
+    fn a_controller_is_greeted_once_per_channel_and_again_after_a_disconnect() {
+        let settings = settings();
+        let acs = settings.controller("acs").unwrap();
+        let mut channels = Channels::default();
+        channels.connected(ID, link(Protocol::Mqtt { level: 5 }, vec![route("acs", Some("ctrl"), 0)]), 0);
+        let greeting = channels.greeting(ID, acs, &own()).unwrap();
+        assert_eq!(greeting.to, ReplyTo::Topic { topic: "ctrl".into(), retain: false });
+        assert!(channels.greeting(ID, acs, &own()).is_none());
+        channels.forget_greeting(ID, "acs");
+        assert!(channels.greeting(ID, acs, &own()).is_some());
+    }
+
+    #[test]
+    fn an_answer_goes_where_the_request_asked_for_it() {
+        let mut channels = Channels::default();
+        channels.connected(ID, link(Protocol::Mqtt { level: 5 }, vec![route("acs", Some("ctrl"), 0)]), 0);
+        let topic = |t: &str| Some(ReplyTo::Topic { topic: t.into(), retain: false });
+        assert_eq!(channels.answer_to(ID, "acs", Some("there".into())), topic("there"));
+        assert_eq!(channels.answer_to(ID, "acs", None), topic("ctrl"));
+        assert_eq!(channels.answer_to(ID, "other", None), None);
+        assert_eq!(channels.answer_to(ChannelId(9, 9), "acs", None), None);
+    }
+
+    #[test]
+    fn the_lowest_order_wins() {
+        let settings = settings();
+        let mut channels = Channels::default();
+        channels.connected(ID, link(Protocol::WebSocket, vec![route("acs", None, 2)]), 0);
+        channels.connected(ChannelId(2, 1), link(Protocol::Stomp, vec![route("acs", Some("q"), 1)]), 0);
+        let best = |channels: &Channels| channels.route(settings.controller("acs").unwrap(), 0).map(|(id, _)| id);
+        assert_eq!(best(&channels), Some(ChannelId(2, 1)));
+        channels.lost(ChannelId(2, 1));
+        assert_eq!(best(&channels), Some(ID));
+    }
+
+    #[test]
+    fn notifications_are_held_back_until_the_controller_asked() {
+        let settings = settings();
+        let shy = settings.controller("shy").unwrap();
+        let mut channels = Channels::default();
+        channels.connected(ID, link(Protocol::WebSocket, vec![route("shy", None, 0)]), 1000);
+        assert!(channels.greeting(ID, shy, &own()).is_none(), "no Connect record wanted");
+        assert_eq!((channels.route(shy, 2000), channels.held_until(shy)), (None, Some(11_000)));
+        assert!(channels.route(shy, 11_000).is_some());
+        channels.heard(ID, &shy.section);
+        assert!(channels.route(shy, 2000).is_some());
+    }
+}

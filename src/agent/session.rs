@@ -1,0 +1,162 @@
+//! Records that came in: which are processed, which are dropped, and what is answered to a broken one.
+//!
+//! Session contexts and payload security are refused with a Disconnect record (R-E2E.6a). Everything here
+//! is a function of the record and the settings: no channel is touched and no message executed.
+
+use super::channels::Protocol;
+use super::settings::{Controller, Settings};
+use crate::usp::endpoint_id::EndpointId;
+use crate::usp::fault::{Code, Fault};
+use crate::usp::message::{self, Incoming, MessageFault};
+use crate::usp::record::{self, Connect, Content, Flaw, RecordFault};
+use bytes::Bytes;
+
+/// What is known of the other side of a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Encrypted, or a socket of this machine.
+    pub encrypted: bool,
+    /// The Endpoint IDs in the peer's certificate; for a brokered MTP the broker's.
+    pub certificate_ids: Vec<Box<str>>,
+}
+
+/// What becomes of a record.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// A message of a known controller.
+    Message(&'a Controller, Incoming),
+    /// The controller greets.
+    Connect(&'a Controller),
+    /// The controller takes its leave; the channel may stay up.
+    Disconnect(&'a Controller),
+    /// The controller is answered with this Error to its request (R-MTP.5).
+    Refuse(&'a Controller, Box<str>, Fault),
+    /// The controller is answered with a Disconnect record of this code.
+    Farewell(&'a Controller, Code),
+    /// Nothing of it is processed.
+    Drop(Dropped),
+}
+
+/// Why a record is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dropped {
+    /// Not a record: a WebSocket is closed with 1003.
+    NotARecord,
+    /// Not for us (R-E2E.1) or from ourselves (R-ARC.2).
+    NotForUs,
+    /// From a controller that is not configured.
+    UnknownController(Box<str>),
+    /// From a controller that is disabled.
+    Disabled(Box<str>),
+    /// The peer's certificate carries other Endpoint IDs than the record.
+    WrongCertificate(Box<str>),
+    /// Broken in a way that an Error must not answer (R-MTP.5, R-ENC.4).
+    Broken(Fault),
+}
+
+/// Where a record came in.
+#[derive(Debug)]
+pub struct Door<'a> {
+    /// The transport.
+    pub protocol: Protocol,
+    /// The other side.
+    pub peer: &'a PeerFacts,
+    /// Our own Endpoint ID.
+    pub own: &'a EndpointId,
+}
+
+/// Judges a record.
+pub fn judge<'a>(bytes: Bytes, door: &Door<'_>, settings: &'a Settings) -> Verdict<'a> {
+    let verdict = match record::decode(bytes) {
+        Ok(record) => judge_record(record, door, settings),
+        Err(fault) => judge_fault(fault, door, settings),
+    };
+    verdict.unwrap_or_else(Verdict::Drop)
+}
+
+fn judge_record<'a>(record: record::Incoming, door: &Door<'_>, settings: &'a Settings) -> Result<Verdict<'a>, Dropped> {
+    if !record.is_for(door.own) {
+        return Err(Dropped::NotForUs);
+    }
+    let controller = known(record.from.as_str(), door, settings)?;
+    Ok(match record.content {
+        Content::Message(payload) => judge_message(controller, payload)?,
+        Content::SessionContext { .. } => Verdict::Farewell(controller, Code::SessionContextNotAllowed),
+        Content::Connect(connect) if !agrees(door.protocol, &connect) => {
+            return Err(Dropped::Broken(Fault::new(Code::InvalidRecordValue, "connect record of another transport")));
+        }
+        Content::Connect(_) => Verdict::Connect(controller),
+        Content::Disconnect { code, reason } => {
+            log::info!("controller={} disconnects code={code} reason={reason:?}", controller.section);
+            Verdict::Disconnect(controller)
+        }
+    })
+}
+
+fn judge_message(controller: &Controller, payload: Bytes) -> Result<Verdict<'_>, Dropped> {
+    match message::decode(payload) {
+        Ok(message) => Ok(Verdict::Message(controller, message)),
+        Err(MessageFault { msg_id: Some(id), fault }) => Ok(Verdict::Refuse(controller, id.into(), fault)),
+        Err(MessageFault { msg_id: None, fault }) => Err(Dropped::Broken(fault)),
+    }
+}
+
+fn judge_fault<'a>(fault: RecordFault, door: &Door<'_>, settings: &'a Settings) -> Result<Verdict<'a>, Dropped> {
+    let wrong = fault.fault();
+    if fault.flaw == Flaw::NotParsed {
+        return Err(Dropped::NotARecord);
+    }
+    let Some(reply) = fault.reply else { return Err(Dropped::Broken(wrong)) };
+    if reply.to != *door.own || reply.from == *door.own {
+        return Err(Dropped::NotForUs);
+    }
+    let controller = known(reply.from.as_str(), door, settings)?;
+    Ok(Verdict::Refuse(controller, reply.msg_id.into(), wrong))
+}
+
+fn known<'a>(from: &str, door: &Door<'_>, settings: &'a Settings) -> Result<&'a Controller, Dropped> {
+    match settings.controller_by_id(from) {
+        None => Err(Dropped::UnknownController(from.into())),
+        Some(controller) if !controller.enable => Err(Dropped::Disabled(from.into())),
+        Some(_) if !vouched(from, door) => Err(Dropped::WrongCertificate(from.into())),
+        Some(controller) => Ok(controller),
+    }
+}
+
+/// from_id must be in the peer's certificate where that names any Endpoint ID and is the controller's own.
+fn vouched(from: &str, door: &Door<'_>) -> bool {
+    let ids = &door.peer.certificate_ids;
+    door.protocol.brokered() || ids.is_empty() || ids.iter().any(|id| &**id == from)
+}
+
+fn agrees(protocol: Protocol, connect: &Connect) -> bool {
+    match connect {
+        Connect::WebSocket => protocol == Protocol::WebSocket,
+        Connect::Mqtt { level, .. } => protocol == Protocol::Mqtt { level: *level },
+        Connect::Stomp { .. } => protocol == Protocol::Stomp,
+        Connect::UnixSocket => protocol == Protocol::UnixSocket,
+    }
+}
+
+impl Dropped {
+    /// Writes the line that tells the owner what to check.
+    pub fn log(&self) {
+        match self {
+            Self::NotARecord => log::warn!("record dropped: not a USP record"),
+            Self::NotForUs => log::debug!("record dropped: for another endpoint, or from this one"),
+            Self::UnknownController(id) => log::warn!(
+                "record dropped: controller={id} is unknown; add a `config controller` with \
+                 `option EndpointID '{id}'` to /etc/config/usp-agent to accept it"
+            ),
+            Self::Disabled(id) => log::info!("record dropped: controller={id} is disabled, see its option Enable"),
+            Self::WrongCertificate(id) => {
+                log::warn!("record dropped: from_id={id} is not in the peer's certificate (subjectAltName)");
+            }
+            Self::Broken(fault) => log::warn!("record dropped: {fault}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
