@@ -33,13 +33,13 @@ struct Rule {
 impl Access {
     /// What `controller` may do on a link that is encrypted or not.
     ///
-    /// Without encryption nobody knows who sends: the untrusted role at most, unless the owner allowed it.
+    /// Without encryption nobody knows who sends: the untrusted role only, unless the owner allowed it.
     pub fn of(settings: &Settings, controller: &Controller, encrypted: bool) -> Self {
-        if encrypted || controller.allow_unencrypted {
+        if (encrypted || controller.allow_unencrypted) && !controller.roles.is_empty() {
             return Self::of_roles(settings, &controller.roles);
         }
-        log::debug!("controller={} access=untrusted reason=no-encryption", controller.section);
-        Self::of_roles(settings, settings.untrusted_role.as_slice())
+        log::debug!("controller={} access={}", controller.section, settings.untrusted_role);
+        Self::of_roles(settings, std::slice::from_ref(&settings.untrusted_role))
     }
 
     /// What the members of these roles (sections or Names) may do.
@@ -127,7 +127,7 @@ mod tests {
         permission d role=guest Enable=1 Order=2 Targets=Device.DeviceInfo.UpTime Param=r---;
         permission e role=guest Enable=1 Order=3 Targets=Device.Users.User.[Enable==true]. Param=rwxn;
         role off Enable=0; permission f role=off Enable=1 Targets=Device. Param=rwxn;
-        controllertrust t UntrustedRole=guest SecuredRoles=full;
+        localagent t UntrustedRole=guest SecuredRoles=full;
         controller lab EndpointID=a role=full AllowUnencrypted=1; controller acs EndpointID=b role=full";
 
     fn access(names: &[&str]) -> Access {

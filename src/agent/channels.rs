@@ -234,7 +234,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings::from_package(&package(
-            "controller acs EndpointID=proto::acs; controller shy EndpointID=proto::shy HoldNotify=10 ConnectRecord=0",
+            "controller acs EndpointID=proto::acs; controller shy EndpointID=proto::shy preset=oktopus",
         ))
     }
 

@@ -24,11 +24,9 @@ pub struct Settings {
     /// Roles whose members may read secured parameters.
     pub secured_roles: Vec<Box<str>>,
     /// The role at most of whom no encryption and no certificate vouches for.
-    pub untrusted_role: Option<Box<str>>,
+    pub untrusted_role: Box<str>,
     /// `config subscription`, in file order.
     pub subscriptions: Vec<Subscription>,
-    /// How often to read again what no event tells of, in milliseconds.
-    pub poll_interval_ms: u64,
 }
 
 /// A controller.
@@ -43,7 +41,7 @@ pub struct Controller {
     /// The sections of its roles.
     pub roles: Vec<Box<str>>,
     /// Seconds between Periodic! events.
-    pub periodic_interval: Option<u32>,
+    pub periodic_interval: u32,
     /// A moment that fixes the phase of Periodic!, seconds since 1970.
     pub periodic_time: Option<i64>,
     /// How notifications are repeated.
@@ -156,14 +154,18 @@ impl Kind {
     }
 }
 
-/// Milliseconds between two looks at what no event tells of, where the package says nothing.
-const POLL_INTERVAL_MS: u64 = 5000;
+/// The role of those nobody vouches for, where the package names none.
+const UNTRUSTED: &str = "untrusted";
+/// Seconds between Periodic! events where the controller names none.
+const PERIODIC_INTERVAL: u32 = 86_400;
+/// Seconds that notifications to an Oktopus controller wait for its first request: it takes whatever comes
+/// before its answer for the answer, and crashes.
+const OKTOPUS_HOLD: u32 = 10;
 
 impl Settings {
     /// Reads the package. What is missing or wrong takes its default; `config` warns of it.
     pub fn from_package(package: &Package) -> Self {
         let global = package.sections.iter().find(|s| &*s.kind == "localagent");
-        let trust = package.sections.iter().find(|s| &*s.kind == "controllertrust");
         Self {
             controllers: package
                 .of_kind("controller")
@@ -171,16 +173,13 @@ impl Settings {
                 .filter_map(|s| Controller::from_section(s, package))
                 .collect(),
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
-            secured_roles: trust.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
-            untrusted_role: trust.and_then(|s| s.text("UntrustedRole")).map(Into::into),
+            secured_roles: global.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
+            untrusted_role: global.and_then(|s| s.text("UntrustedRole")).unwrap_or(UNTRUSTED).into(),
             subscriptions: package
                 .of_kind("subscription")
                 .take(MAX_SUBSCRIPTIONS)
                 .map(Subscription::from_section)
                 .collect(),
-            poll_interval_ms: global
-                .and_then(|s| number(s, "PollInterval"))
-                .map_or(POLL_INTERVAL_MS, |s| u64::from(s).max(1) * 1000),
         }
     }
 
@@ -203,22 +202,21 @@ impl Settings {
 impl Controller {
     /// None where there is no Endpoint ID: such a row is not finished yet.
     fn from_section(section: &Section, package: &Package) -> Option<Self> {
-        let mut roles = words(section, "AssignedRole");
-        roles.extend(words(section, "role"));
+        let oktopus = section.text("preset") == Some("oktopus");
         Some(Self {
             section: (&*section.name).into(),
             endpoint_id: EndpointId::lenient(section.text("EndpointID")?).ok()?,
             enable: truth(section, "Enable", true),
-            roles,
-            periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0),
+            roles: words(section, "role"),
+            periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0).unwrap_or(PERIODIC_INTERVAL),
             periodic_time: section.text("PeriodicNotifTime").and_then(date::parse),
             retry: Retry::from_section(section),
             allow_unencrypted: truth(section, "AllowUnencrypted", false),
             boot_parameters: boot_parameters(package, &section.name),
             on_boarded: truth(section, "OnBoardingComplete", true),
             on_boarding_restart: number(section, "OnBoardingRestartTime").unwrap_or(0),
-            connect_record: truth(section, "ConnectRecord", true),
-            hold_notify: number(section, "HoldNotify").unwrap_or(0),
+            connect_record: !oktopus,
+            hold_notify: if oktopus { OKTOPUS_HOLD } else { 0 },
         })
     }
 }
@@ -238,7 +236,7 @@ impl Role {
     fn from_section(section: &Section, package: &Package) -> Self {
         let mut permissions: Vec<_> = package
             .of_kind("permission")
-            .filter(|p| p.text("role") == Some(&section.name) && truth(p, "Enable", false))
+            .filter(|p| p.text("role") == Some(&section.name) && truth(p, "Enable", true))
             .map(Permission::from_section)
             .collect();
         permissions.sort_by_key(|p| std::cmp::Reverse(p.order));
@@ -265,9 +263,9 @@ impl Subscription {
         let configures = matches!(action, "Config" | "NotifyAndConfig");
         Self {
             section: (&*section.name).into(),
-            enable: truth(section, "Enable", false),
+            enable: truth(section, "Enable", true),
             id: section.text("ID").unwrap_or_default().into(),
-            recipient: section.text("Recipient").unwrap_or_default().into(),
+            recipient: section.text("controller").unwrap_or_default().into(),
             kind: section.text("NotifType").and_then(Kind::parse),
             references: words(section, "ReferenceList"),
             persistent: truth(section, "Persistent", false),
@@ -289,7 +287,7 @@ fn rights(letters: &str) -> u16 {
 fn boot_parameters(package: &Package, controller: &str) -> Vec<Box<str>> {
     package
         .of_kind("boot_parameter")
-        .filter(|s| s.text("controller") == Some(controller) && truth(s, "Enable", false))
+        .filter(|s| s.text("controller") == Some(controller) && truth(s, "Enable", true))
         .filter_map(|s| s.text("ParameterName").map(Into::into))
         .collect()
 }
@@ -364,7 +362,7 @@ pub(super) mod tests {
         ));
         let controller = settings.controller_by_id("proto::acs").unwrap();
         assert_eq!(controller.roles, ["full".into(), "guest".into()]);
-        assert_eq!((controller.periodic_interval, controller.retry), (Some(60), Retry::default()));
+        assert_eq!((controller.periodic_interval, controller.retry), (60, Retry::default()));
         assert_eq!(controller.boot_parameters, ["Device.DeviceInfo.".into()]);
         let permissions = &settings.roles[0].permissions;
         assert_eq!(permissions.iter().map(|p| p.order).collect::<Vec<_>>(), [9, 1]);
@@ -379,7 +377,7 @@ pub(super) mod tests {
     #[test]
     fn a_subscription_is_read() {
         let settings = Settings::from_package(&package(
-            "subscription s Enable=1 ID=x Recipient=acs NotifType=ValueChange NotifRetry=1 NotifExpiration=9 \
+            "subscription s Enable=1 ID=x controller=acs NotifType=ValueChange NotifRetry=1 NotifExpiration=9 \
              ReferenceList=Device.A.[B==\"x,y\"].C,Device.D. TriggerAction=Config TriggerConfigSettings=Device.E=\"a,b\"",
         ));
         let subscription = &settings.subscriptions[0];
@@ -396,7 +394,7 @@ pub(super) mod tests {
              PeriodicNotifInterval=-1; subscription s NotifType=Foo TimeToLive=x",
         ));
         assert_eq!(settings.controllers[0].retry, Retry::default());
-        assert_eq!(settings.controllers[0].periodic_interval, None);
+        assert_eq!(settings.controllers[0].periodic_interval, 86_400);
         assert_eq!((settings.subscriptions[0].kind, settings.subscriptions[0].time_to_live), (None, 0));
     }
 }
