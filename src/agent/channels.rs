@@ -125,11 +125,11 @@ impl Channels {
         self.0.get(&id).map(|c| c.link.routes.iter().map(|r| r.controller.clone()).collect()).unwrap_or_default()
     }
 
-    /// Something came from this controller: it is greeted by now or asks without being greeted.
+    /// Something came from this controller; `asked` where it was a request and that is answered.
     /// A server's session learns here whom it reaches.
-    pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>) {
+    pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>, asked: bool) {
         let Some(channel) = self.0.get_mut(&id) else { return };
-        if !channel.asked.contains(controller) && channel.asked.len() < MAX_ROUTES {
+        if asked && !channel.asked.contains(controller) && channel.asked.len() < MAX_ROUTES {
             channel.asked.push(controller.clone());
         }
         let direct = !channel.link.protocol.brokered();
@@ -295,7 +295,7 @@ mod tests {
         assert!(channels.greeting(ID, shy, &own()).is_none(), "no Connect record wanted");
         assert_eq!((channels.route(shy, 2000), channels.held_until(shy)), (None, Some(11_000)));
         assert!(channels.route(shy, 11_000).is_some());
-        channels.heard(ID, &shy.section);
+        channels.heard(ID, &shy.section, true);
         assert!(channels.route(shy, 2000).is_some());
     }
 }

@@ -1,10 +1,10 @@
 //! dateTime of TR-181 and seconds since 1970, UTC only.
 
 /// The Unknown Time of TR-106.
-pub const UNKNOWN: &str = "0001-01-01T00:00:00Z";
+pub(super) const UNKNOWN: &str = "0001-01-01T00:00:00Z";
 
 /// Seconds since 1970; None for the Unknown Time, times before 1970 and what is no dateTime.
-pub fn parse(text: &str) -> Option<i64> {
+pub(super) fn parse(text: &str) -> Option<i64> {
     let (date, rest) = text.split_once('T')?;
     let mut parts = date.splitn(3, '-').map(str::parse::<i64>);
     let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Option<i64> {
 }
 
 /// A dateTime in UTC, whole seconds.
-pub fn format(unix: i64) -> String {
+pub(super) fn format(unix: i64) -> String {
     let (day, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
     let (year, month, date) = civil(day);
     let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);

@@ -1,9 +1,271 @@
-//! Decisions only.
+//! Decisions only: what a message means and what follows from it.
+//!
+//! The agent is a state machine: [`Input`] and the time go in, [`Action`]s come out. It opens no socket, reads no
+//! clock and no file but through the model's backend; what must survive a reboot it hands out ([`Action::Keep`])
+//! and gets back ([`Input::Started`]). One input at a time, so that a Set needs no lock.
+//!
+//! This file only holds the parts together and hands each input to the one that knows it.
+
 pub mod access;
+pub mod changes;
 pub mod channels;
-pub mod date;
+mod commands;
+mod date;
+pub mod handlers;
+pub mod lifecycle;
+mod messages;
 pub mod notify;
-pub mod pattern;
+mod pattern;
+pub mod requests;
 pub mod session;
 pub mod settings;
+mod settle;
+pub mod subscriptions;
+#[cfg(test)]
+mod tests;
 pub mod timers;
+
+pub use channels::{ChannelId, Link, Outgoing, Protocol, ReplyTo, Route};
+pub use lifecycle::{Boot, Cause};
+pub use messages::MAX_MESSAGE;
+pub use requests::Operation;
+pub use session::PeerFacts;
+pub use settings::Settings;
+
+use crate::backend::uci::Package;
+use crate::backend::{Backend, Change};
+use crate::model::Model;
+use crate::usp::endpoint_id::EndpointId;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::rc::Rc;
+use timers::{Timer, Timers};
+
+/// The time of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds of a clock that never jumps.
+    pub monotonic_ms: u64,
+    /// Milliseconds since 1970.
+    pub unix_ms: i64,
+    /// The above is right.
+    pub clock_is_set: bool,
+}
+
+/// What survives a reboot beside the configuration, one text each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// Why the router was rebooted; empty where that is told.
+    Boot,
+    /// The firmware that told Boot! last.
+    Version,
+    /// Notifications that nobody has answered yet.
+    Notifications,
+    /// Scheduled timers.
+    Requests,
+    /// The instance numbers; given to the model by who makes it.
+    Instances,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The agent begins; the first input. `boot` is what the router says of its boot, `kept` what was kept.
+    Started {
+        /// Counts where nothing was kept.
+        boot: Boot,
+        /// What [`Action::Keep`] asked for.
+        kept: Vec<(Kept, String)>,
+    },
+    /// A channel is up and can carry records.
+    Connected {
+        /// New with every connection.
+        channel: ChannelId,
+        /// What it is and whom it reaches.
+        link: Link,
+    },
+    /// A channel is gone.
+    Lost {
+        /// The one.
+        channel: ChannelId,
+    },
+    /// Bytes that should be a record.
+    Record {
+        /// Where they came in.
+        channel: ChannelId,
+        /// One record.
+        bytes: Bytes,
+        /// Where the sender wants the answer (MQTT response topic).
+        reply_to: Option<Box<str>>,
+    },
+    /// The router changed.
+    Changed(Change),
+    /// An event of the router that the mapping knows, e.g. `Device.LocalAgent.`, `TransferComplete!`.
+    Event {
+        /// The object, with its final dot.
+        object: String,
+        /// The event, with its mark.
+        name: String,
+        /// Its arguments.
+        params: Vec<(String, String)>,
+    },
+    /// A long-running operation has ended.
+    OperationDone {
+        /// As [`Operation::request`] named it.
+        request: u32,
+        /// Output arguments or the failure.
+        outcome: requests::Outcome,
+    },
+    /// The moment of [`Action::WakeAt`] has come.
+    Wake,
+    /// How long the last [`Input::Wake`] took, in milliseconds: looks at the router are spread by it.
+    WakeTook(u64),
+    /// /etc/config/usp-agent was changed by somebody else.
+    ConfigChanged,
+    /// Facts were set through [`Agent::model`].
+    FactsChanged,
+    /// The clock is right from now on.
+    TimeSynchronized,
+    /// The agent ends in order: what must survive is kept, controllers are told.
+    Stopping,
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send a record.
+    Send(Outgoing),
+    /// End a channel.
+    Close {
+        /// The one.
+        channel: ChannelId,
+        /// WebSocket close code.
+        code: u16,
+        /// For people.
+        reason: Box<str>,
+    },
+    /// Give [`Input::Wake`] at this moment of the monotonic clock; replaces the moment before.
+    WakeAt {
+        /// Milliseconds.
+        at_ms: u64,
+        /// For the log.
+        reason: &'static str,
+    },
+    /// Nothing waits for a moment any more.
+    WakeNever,
+    /// Perform an operation and come back with [`Input::OperationDone`].
+    Spawn(Operation),
+    /// End an operation early; [`Input::OperationDone`] still comes.
+    CancelOperation(u32),
+    /// Disconnect and connect again the MQTT client of this section.
+    Reconnect(Box<str>),
+    /// Reboot, after everything before this was sent; `reset` to factory defaults.
+    Reboot {
+        /// Of the reboot.
+        cause: Cause,
+        /// Forget the configuration.
+        reset: bool,
+    },
+    /// These packages were written, usp-agent among them where links have to follow.
+    ConfigWritten(Vec<Box<str>>),
+    /// Keep this text over a reboot; an empty text is forgotten.
+    Keep(Kept, String),
+}
+
+/// The agent.
+pub struct Agent<B: Backend> {
+    model: Model<B>,
+    own: EndpointId,
+    expand: fn(&Package) -> Package,
+    settings: Rc<Settings>,
+    access: HashMap<(Rc<str>, bool), Rc<access::Access>>,
+    channels: channels::Channels,
+    subscriptions: subscriptions::Subscriptions,
+    watches: changes::Watches,
+    outbox: notify::Outbox,
+    requests: requests::Requests,
+    timers: Timers,
+    dice: notify::Dice,
+    after: settle::After,
+    actions: Vec<Action>,
+    now: Now,
+    started_ms: u64,
+    wake: Option<u64>,
+    facts_changed: bool,
+}
+
+impl<B: Backend> Agent<B> {
+    /// An agent called `own` on this model. `expand` writes out the short forms of the package usp-agent; `seed`
+    /// differs from start to start.
+    pub fn new(model: Model<B>, own: EndpointId, expand: fn(&Package) -> Package, seed: u64) -> Self {
+        let mut dice = notify::Dice::new(seed);
+        Self {
+            model,
+            own,
+            expand,
+            settings: Rc::default(),
+            access: HashMap::new(),
+            channels: channels::Channels::default(),
+            subscriptions: subscriptions::Subscriptions::default(),
+            watches: changes::Watches::default(),
+            outbox: notify::Outbox::new(&mut dice),
+            requests: requests::Requests::default(),
+            timers: Timers::default(),
+            dice,
+            after: settle::After::default(),
+            actions: Vec::new(),
+            now: Now::default(),
+            started_ms: 0,
+            wake: None,
+            facts_changed: false,
+        }
+    }
+
+    /// The data model; facts set in it are to be followed by [`Input::FactsChanged`].
+    pub fn model(&self) -> &Model<B> {
+        &self.model
+    }
+
+    /// What the agent read of its configuration.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes what happened and says what is to be done.
+    pub async fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
+        self.tick(now);
+        match input {
+            Input::Started { boot, kept } => self.start(boot, kept).await,
+            Input::Connected { channel, link } => self.connected(channel, link),
+            Input::Lost { channel } => self.channels.lost(channel),
+            Input::Record { channel, bytes, reply_to } => self.record(channel, bytes, reply_to).await,
+            Input::Changed(Change::Package(name)) if &*name == "usp-agent" => self.config_changed().await,
+            Input::Changed(change) => self.changed(&change),
+            Input::Event { object, name, params } => self.event(&object, &name, params.into_iter().collect()).await,
+            Input::OperationDone { request, outcome } => self.after.finished.push((request, outcome)),
+            Input::Wake => self.wake().await,
+            Input::WakeTook(ms) => self.look_took(ms),
+            Input::ConfigChanged => self.config_changed().await,
+            Input::FactsChanged => {}
+            Input::TimeSynchronized => self.time_is_right(),
+            Input::Stopping => self.stop(),
+        }
+        self.settle().await;
+        std::mem::take(&mut self.actions)
+    }
+
+    async fn wake(&mut self) {
+        while let Some(timer) = self.timers.due(self.now.monotonic_ms) {
+            match timer {
+                Timer::Outbox(_) => {}
+                Timer::Periodic(section) => self.periodic(&section).await,
+                Timer::OnBoard(section) => self.on_board_again(&section).await,
+                Timer::Expiry(section) => self.expire(&section).await,
+                Timer::Look => self.look().await,
+                Timer::Poll => self.poll().await,
+                Timer::Schedule(request) => self.after.finished.push((request, Ok(Vec::new()))),
+                Timer::Save => self.keep_notifications(),
+            }
+        }
+    }
+}

@@ -39,6 +39,8 @@ pub struct Notice {
     pub expiration: u32,
     /// Survives a reboot.
     pub persistent: bool,
+    /// The recipient may hear of it on an encrypted link only.
+    pub encrypted: bool,
     /// The notification itself.
     pub what: notify::Notification,
 }
@@ -54,7 +56,7 @@ impl Dice {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -63,7 +65,7 @@ impl Dice {
 
     /// Uniform between the two, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high.saturating_sub(low) + 1)
+        low + self.roll() % (high.saturating_sub(low) + 1)
     }
 }
 
@@ -85,6 +87,7 @@ struct Entry {
     retry: bool,
     expiration_ms: u64,
     persistent: bool,
+    encrypted: bool,
     /// Attempts made in this run.
     attempts: u32,
     first_ms: Option<u64>,
@@ -104,7 +107,7 @@ pub fn retry_wait_ms(rule: Retry, n: u32, dice: &mut Dice) -> u64 {
 impl Outbox {
     /// Empty.
     pub fn new(dice: &mut Dice) -> Self {
-        let run = format!("{:012x}", dice.next() >> 16).into();
+        let run = format!("{:012x}", dice.roll() >> 16).into();
         Self { waiting: HashMap::new(), run, count: 0, dirty: false }
     }
 
@@ -119,6 +122,7 @@ impl Outbox {
             retry: notice.retry,
             expiration_ms: u64::from(notice.expiration) * 1000,
             persistent: notice.persistent,
+            encrypted: notice.encrypted,
             attempts: 0,
             first_ms: None,
             due_ms: now_ms,
@@ -131,10 +135,8 @@ impl Outbox {
 
     /// The messages that are to be sent to `controller` now, in order, each counted as an attempt.
     pub fn due(&mut self, controller: &str, rule: Retry, now_ms: u64, dice: &mut Dice) -> Vec<Bytes> {
+        self.drop_expired(controller, now_ms);
         let Some(queue) = self.waiting.get_mut(controller) else { return Vec::new() };
-        let before = queue.len();
-        queue.retain(|entry| !entry.expired(controller, now_ms));
-        self.dirty |= queue.len() != before;
         let mut out = Vec::new();
         for entry in queue.iter_mut().filter(|e| e.due_ms <= now_ms) {
             entry.attempts += 1;
@@ -144,6 +146,30 @@ impl Outbox {
         }
         queue.retain(|entry| entry.retry || entry.attempts == 0);
         out
+    }
+
+    /// Gives up what is over its time.
+    pub fn drop_expired(&mut self, controller: &str, now_ms: u64) {
+        let Some(queue) = self.waiting.get_mut(controller) else { return };
+        let before = queue.len();
+        queue.retain(|entry| !entry.expired(controller, now_ms));
+        self.dirty |= queue.len() != before;
+    }
+
+    /// The link is not encrypted: what may not go over such a one is dropped.
+    pub fn drop_encrypted(&mut self, controller: &str) {
+        let Some(queue) = self.waiting.get_mut(controller) else { return };
+        let before = queue.len();
+        queue.retain(|entry| !entry.encrypted);
+        if queue.len() != before {
+            log::warn!("controller={controller} dropped={} reason=no-encryption", before - queue.len());
+            self.dirty = true;
+        }
+    }
+
+    /// When the nearest notification expires.
+    pub fn next_expiry(&self, controller: &str) -> Option<u64> {
+        self.waiting.get(controller)?.iter().filter_map(Entry::expires_ms).min()
     }
 
     /// When to look again: the nearest retry or expiration of `controller`.
@@ -256,6 +282,7 @@ impl Entry {
             retry: true,
             expiration_ms,
             persistent: true,
+            encrypted: true,
             attempts: 0,
             first_ms: (expiration_ms > 0).then_some(now_ms),
             due_ms: now_ms,
@@ -301,7 +328,15 @@ mod tests {
         let event =
             notify::Event { obj_path: "Device.".into(), event_name: "Boot!".into(), params: Default::default() };
         let what = notify::Notification::Event(event);
-        Notice { subscription: "s".into(), id: "id".into(), retry, expiration, persistent: true, what }
+        Notice {
+            subscription: "s".into(),
+            id: "id".into(),
+            retry,
+            expiration,
+            persistent: true,
+            encrypted: false,
+            what,
+        }
     }
 
     fn id(payload: &Bytes) -> String {

@@ -83,6 +83,15 @@ impl Pattern {
     }
 }
 
+/// The path of an object in the supported model: `{i}` for instance numbers.
+pub(super) fn template(object: &str) -> String {
+    let step = |step: &str| {
+        let number = !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit());
+        if number { "{i}".to_owned() } else { step.to_owned() }
+    };
+    object.split('.').map(step).collect::<Vec<_>>().join(".")
+}
+
 impl From<&Step<'_>> for Part {
     fn from(step: &Step<'_>) -> Self {
         match step {

@@ -19,6 +19,8 @@ pub const MAX_CONTROLLERS: usize = 64;
 pub struct Settings {
     /// `config controller`, in file order.
     pub controllers: Vec<Controller>,
+    /// The sections of all controllers, finished or not.
+    pub sections: Vec<Box<str>>,
     /// `config role` with its `config permission` sections.
     pub roles: Vec<Role>,
     /// Roles whose members may read secured parameters.
@@ -172,6 +174,7 @@ impl Settings {
                 .take(MAX_CONTROLLERS)
                 .filter_map(|s| Controller::from_section(s, package))
                 .collect(),
+            sections: package.of_kind("controller").map(|s| s.name.clone()).collect(),
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
             secured_roles: global.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
             untrusted_role: global.and_then(|s| s.text("UntrustedRole")).unwrap_or(UNTRUSTED).into(),

@@ -14,6 +14,8 @@ pub enum Timer {
     OnBoard(Rc<str>),
     /// When a subscription (its section) expires.
     Expiry(Rc<str>),
+    /// When to read again what has changed.
+    Look,
     /// When to read again what no event tells of.
     Poll,
     /// When a scheduled timer (its Request) is up.
@@ -30,6 +32,7 @@ impl Timer {
             Self::Periodic(_) => "periodic",
             Self::OnBoard(_) => "onboarding",
             Self::Expiry(_) => "expiry",
+            Self::Look => "change",
             Self::Poll => "poll",
             Self::Schedule(_) => "schedule",
             Self::Save => "save",

@@ -1,0 +1,78 @@
+//! The commands the agent performs itself: `NAME() = agent WORD` in the mapping.
+
+use super::channels::enabled;
+use super::handlers::operate::{Call, Reply};
+use super::lifecycle::{Boot, Cause};
+use super::{Action, Agent};
+use crate::backend::Backend;
+use crate::model::Everything;
+use crate::usp::fault::{Code, Fault};
+
+/// Performs the command that the mapping calls `word`.
+pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word: &str) -> Result<Reply, Fault> {
+    match word {
+        "reboot" => reboot(agent, call, "RemoteReboot"),
+        "factory_reset" => reboot(agent, call, "RemoteFactoryReset"),
+        "schedule_timer" => schedule_timer(agent, call),
+        "cancel" => cancel(agent, call),
+        "send_on_board_request" => send_on_board_request(agent, call).await,
+        "force_reconnect" => force_reconnect(agent, call),
+        _ => Err(Fault::new(Code::InternalError, format!("the agent has no command {word}"))),
+    }
+}
+
+/// Reboot() and FactoryReset(): the answer goes out first; Boot! tells the cause afterwards.
+fn reboot<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, usual: &'static str) -> Result<Reply, Fault> {
+    let boot = Boot {
+        cause: call.argument("Cause").and_then(Cause::parse).or_else(|| Cause::parse(usual)).unwrap_or_default(),
+        reason: call.argument("Reason").unwrap_or_default().into(),
+        command_key: call.command_key.into(),
+    };
+    log::info!("controller={} command={} cause={:?}", call.asker.controller, call.invocation.path, boot.cause);
+    agent.after.reboot = Some(boot);
+    Ok(Reply::Output(Vec::new()))
+}
+
+/// ScheduleTimer(): OperationComplete after DelaySeconds, over a reboot too.
+fn schedule_timer<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let seconds: u32 = call
+        .argument("DelaySeconds")
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Fault::new(Code::InvalidCommandArguments, "DelaySeconds is not a number of seconds"))?;
+    let request = call.start(agent)?;
+    agent.schedule(request, u64::from(seconds) * 1000);
+    Ok(Reply::Started(agent.request_path(request)))
+}
+
+/// Cancel() of a Request.
+fn cancel<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let request = call.row().and_then(|key| key.parse().ok());
+    let request = request.ok_or_else(|| Fault::new(Code::CommandFailure, "there is no such request"))?;
+    agent.cancel_request(request)?;
+    Ok(Reply::Output(Vec::new()))
+}
+
+/// SendOnBoardRequest(): OnBoardingComplete becomes false, and the request goes out.
+async fn send_on_board_request<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let section = call.row().unwrap_or_default();
+    let settings = agent.settings.clone();
+    let sections = [section.into()];
+    let Some(controller) = enabled(&settings, &sections).next().cloned() else {
+        return Err(Fault::new(Code::CommandFailure, "the controller is not enabled"));
+    };
+    let mut transaction = agent.model.begin();
+    // A model without the parameter still sends the request.
+    if transaction.set(&Everything, &call.invocation.object, "OnBoardingComplete", "false").await.is_ok() {
+        let committed = transaction.commit().await?;
+        agent.after.committed(committed);
+    }
+    agent.on_board(&controller).await;
+    Ok(Reply::Output(Vec::new()))
+}
+
+/// ForceReconnect() of an MQTT client.
+fn force_reconnect<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let client = call.row().ok_or_else(|| Fault::new(Code::CommandFailure, "there is no such client"))?;
+    agent.after.actions.push(Action::Reconnect(client.into()));
+    Ok(Reply::Output(Vec::new()))
+}

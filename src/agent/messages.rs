@@ -1,0 +1,166 @@
+//! From a record that came in to the record that answers it.
+
+use super::access::Access;
+use super::channels::{ChannelId, Outgoing, Protocol, ReplyTo};
+use super::handlers::{
+    self, Asker, Outcome, Refusal, add, delete, error, get, get_instances, get_supported_dm, get_supported_protocol,
+    notify_resp, operate, set,
+};
+use super::session::{self, Door, Dropped, Verdict};
+use super::settings::Controller;
+use super::{Action, Agent};
+use crate::backend::Backend;
+use crate::usp::fault::{Code, Fault};
+use crate::usp::message::{self, Incoming};
+use crate::usp::record;
+use crate::usp::wire::msg::request::ReqType;
+use crate::usp::wire::msg::response::RespType;
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// The largest message that is sent, in bytes; what surrounds it in a record stays below the limit of the links.
+pub const MAX_MESSAGE: usize = 1024 * 1024 - 1024;
+/// WebSocket close code for what is no record (R-WS, "1003 unsupported data").
+const UNSUPPORTED_DATA: u16 = 1003;
+
+impl<B: Backend> Agent<B> {
+    /// A record came in.
+    pub(super) async fn record(&mut self, channel: ChannelId, bytes: Bytes, reply_to: Option<Box<str>>) {
+        let Some(link) = self.channels.link(channel).cloned() else { return };
+        let (settings, own) = (self.settings.clone(), self.own.clone());
+        let door = Door { protocol: link.protocol, peer: &link.peer, own: &own };
+        let verdict = session::judge(bytes, &door, &settings);
+        match verdict {
+            Verdict::Drop(dropped) => self.dropped(channel, link.protocol, &dropped),
+            Verdict::Connect(controller) => {
+                log::debug!("controller={} connects", controller.section);
+                self.heard(channel, controller, false);
+            }
+            Verdict::Disconnect(controller) => self.channels.forget_greeting(channel, &controller.section),
+            Verdict::Farewell(controller, code) => self.farewell(channel, controller, reply_to, code),
+            Verdict::Refuse(controller, msg_id, fault) => {
+                self.heard(channel, controller, false);
+                self.answer(channel, controller, reply_to, error::encode(&msg_id, &Refusal::from(fault)));
+            }
+            Verdict::Message(controller, message) => {
+                self.heard(channel, controller, false);
+                self.message((channel, link.peer.encrypted), controller, reply_to, message).await;
+            }
+        }
+    }
+
+    fn dropped(&mut self, channel: ChannelId, protocol: Protocol, dropped: &Dropped) {
+        dropped.log();
+        if *dropped == Dropped::NotARecord && protocol == Protocol::WebSocket {
+            let reason = "not a USP record".into();
+            self.actions.push(Action::Close { channel, code: UNSUPPORTED_DATA, reason });
+        }
+    }
+
+    /// The controller is there: it is greeted if it was not, and, once it asked something, notified.
+    fn heard(&mut self, channel: ChannelId, controller: &Controller, asked: bool) {
+        self.channels.heard(channel, &controller.section, asked);
+        self.greet(channel, controller);
+    }
+
+    fn farewell(&mut self, channel: ChannelId, controller: &Controller, reply_to: Option<Box<str>>, code: Code) {
+        log::info!("controller={} refused code={}", controller.section, code as u32);
+        if let Some(to) = self.channels.answer_to(channel, &controller.section, reply_to) {
+            let reason = "session context is not allowed";
+            let record = record::disconnect(&self.own, &controller.endpoint_id, reason, code);
+            self.actions.push(Action::Send(Outgoing { channel, to, record }));
+            self.channels.forget_greeting(channel, &controller.section);
+        }
+    }
+
+    async fn message(
+        &mut self,
+        (channel, encrypted): (ChannelId, bool),
+        controller: &Controller,
+        reply_to: Option<Box<str>>,
+        message: Incoming,
+    ) {
+        let asker = Asker {
+            controller: controller.section.clone(),
+            endpoint_id: controller.endpoint_id.as_str().into(),
+            access: self.access(controller, encrypted),
+        };
+        match message {
+            Incoming::Request { msg_id, request } => {
+                log::debug!("controller={} request={msg_id}", asker.controller);
+                let wanted = !matches!(&request, ReqType::Operate(operate) if !operate.send_resp);
+                let outcome = self.request(&asker, request).await;
+                if wanted || outcome.is_err() {
+                    self.answer(channel, controller, reply_to, encode(&msg_id, outcome));
+                }
+                self.heard(channel, controller, true);
+            }
+            Incoming::Response { msg_id, response: RespType::NotifyResp(_) } => {
+                notify_resp::handle(self, &asker, &msg_id);
+            }
+            Incoming::Response { msg_id, .. } => {
+                log::debug!("controller={} answers {msg_id}, which was never asked", asker.controller);
+            }
+            Incoming::Error { msg_id, error } => error::handle(&asker, &msg_id, &error),
+        }
+    }
+
+    async fn request(&mut self, asker: &Asker, request: ReqType) -> Outcome {
+        match request {
+            ReqType::Get(request) => get::handle(self, asker, request).await,
+            ReqType::GetSupportedDm(request) => get_supported_dm::handle(self, asker, &request),
+            ReqType::GetInstances(request) => get_instances::handle(self, asker, request).await,
+            ReqType::Set(request) => set::handle(self, asker, request).await,
+            ReqType::Add(request) => add::handle(self, asker, request).await,
+            ReqType::Delete(request) => delete::handle(self, asker, request).await,
+            ReqType::Operate(request) => operate::handle(self, asker, request).await,
+            ReqType::GetSupportedProtocol(request) => get_supported_protocol::handle(asker, &request),
+            ReqType::Notify(_) | ReqType::Register(_) | ReqType::Deregister(_) => {
+                let fault = Fault::new(Code::MessageNotSupported, "an agent does not take this request");
+                Err(handlers::Refusal::from(fault))
+            }
+        }
+    }
+
+    fn answer(&mut self, channel: ChannelId, controller: &Controller, reply_to: Option<Box<str>>, payload: Bytes) {
+        match self.channels.answer_to(channel, &controller.section, reply_to) {
+            Some(to) => self.send(channel, to, controller, payload),
+            None => log::warn!(
+                "controller={} asked without saying where to answer (MQTT response topic), and has no Topic configured",
+                controller.section
+            ),
+        }
+    }
+
+    /// Sends a message, after the Connect record where that is still owed (R-MTP.8).
+    pub(super) fn send(&mut self, channel: ChannelId, to: ReplyTo, controller: &Controller, payload: Bytes) {
+        let record = record::no_session_context(&self.own, &controller.endpoint_id, payload);
+        self.actions.push(Action::Send(Outgoing { channel, to, record }));
+    }
+
+    /// Sends the Connect record where one is owed.
+    pub(super) fn greet(&mut self, channel: ChannelId, controller: &Controller) {
+        if let Some(greeting) = self.channels.greeting(channel, controller, &self.own) {
+            self.actions.push(Action::Send(greeting));
+        }
+    }
+
+    /// What a controller may do, worked out once per configuration.
+    pub(super) fn access(&mut self, controller: &Controller, encrypted: bool) -> Rc<Access> {
+        let key = (controller.section.clone(), encrypted);
+        let settings = &self.settings;
+        self.access.entry(key).or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted))).clone()
+    }
+}
+
+fn encode(msg_id: &str, outcome: Outcome) -> Bytes {
+    let payload = match outcome {
+        Ok(response) => message::response(msg_id, response),
+        Err(refusal) => error::encode(msg_id, &refusal),
+    };
+    if payload.len() <= MAX_MESSAGE {
+        return payload;
+    }
+    let text = format!("the response of {} bytes is over the limit of {MAX_MESSAGE}; ask for less", payload.len());
+    error::encode(msg_id, &Refusal::from(Fault::new(Code::ResourcesExceeded, text)))
+}
