@@ -27,7 +27,7 @@ pub use value::{Table, Value};
 pub enum CallError {
     /// No such object on the bus (or no such recorded answer).
     NotFound,
-    /// The provider or ubusd answered with this status (1 to 13, see `ubus::Status`).
+    /// The provider or ubusd answered with this status (1 to 13, see `ubus::message::status`).
     Status(u32),
     /// No answer within the deadline.
     Timeout,

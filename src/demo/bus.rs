@@ -146,6 +146,11 @@ impl Bus {
         self.shared.router.try_borrow().map(|router| router.paths.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// How many clients get the notifications of the object at `path`.
+    pub fn subscribers(&self, path: &str) -> usize {
+        self.shared.router.try_borrow().map_or(0, |router| router.subscribers(path))
+    }
+
     fn order(&self, order: Order) {
         self.shared.orders.borrow_mut().push_back(order);
         self.shared.settle(|_| ());

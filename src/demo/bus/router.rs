@@ -123,6 +123,11 @@ impl Router {
         self.paths.get(path).copied()
     }
 
+    /// How many objects subscribed to the one at `path`.
+    pub(super) fn subscribers(&self, path: &str) -> usize {
+        self.find(path).and_then(|id| self.objects.get(&id)).map_or(0, |object| object.subscribers.len())
+    }
+
     /// Takes in one message of a client.
     pub(super) fn handle(&mut self, client: u32, message: &Message) {
         let attributes = message.attributes();
