@@ -58,8 +58,13 @@ fn every_default_is_a_value() {
     for path in digest.paths() {
         for name in digest.elements(path) {
             let Some(Element::Parameter { value, .. }) = digest.element(path, name).unwrap() else { continue };
-            let argument =
-                Argument { name: name.into(), mandatory: false, kind: value.kind, facets: value.facets, default: None };
+            let argument = Argument {
+                name: name.into(),
+                mandatory: false,
+                kind: value.kind,
+                facets: value.facets.into(),
+                default: None,
+            };
             if let Some(fault) = value.default.and_then(|default| argument.check(&default).err()) {
                 wrong.push(format!("{path}{name}: {fault}"));
             }

@@ -119,7 +119,7 @@ impl<'a> Digest<'a> {
         let body = self.entry(path)?.body;
         let mut offset = 0;
         for line in body.split_inclusive('\n') {
-            if element_name(line.trim_end()) == Some(name) {
+            if names(line, name) {
                 let own = body.get(offset..)?;
                 return own.get(..line.len() + arguments_length(own.get(line.len()..)?));
             }
@@ -154,6 +154,12 @@ impl<'a> Digest<'a> {
 /// The name on the line of an element; None on a line of an argument.
 fn element_name(line: &str) -> Option<&str> {
     line.strip_prefix(' ').filter(|rest| !rest.starts_with(' ')).and_then(|rest| rest.split(' ').next())
+}
+
+/// The line is that of the element called `name`.
+fn names(line: &str, name: &str) -> bool {
+    let behind = line.strip_prefix(' ').and_then(|line| line.strip_prefix(name));
+    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\n']))
 }
 
 fn elements_length(text: &str) -> usize {
@@ -204,14 +210,17 @@ fn element(lines: &str) -> Result<Element, String> {
 }
 
 fn arguments<'a>(lines: impl Iterator<Item = &'a str>, mark: &str) -> Result<Vec<Argument>, String> {
-    lines.filter_map(|line| line.strip_prefix(mark)).map(argument).collect()
+    let mut arguments: Vec<Argument> =
+        lines.filter_map(|line| line.strip_prefix(mark)).map(argument).collect::<Result<_, _>>()?;
+    arguments.shrink_to_fit();
+    Ok(arguments)
 }
 
 fn argument(line: &str) -> Result<Argument, String> {
     let mut words = Words::of(line)?;
     let name = words.need("the name")?.0.into();
     let ValueFacts { kind, facets, default, mandatory, .. } = value(&mut words)?;
-    Ok(Argument { name, mandatory, kind, facets, default })
+    Ok(Argument { name, mandatory, kind, facets: facets.into(), default })
 }
 
 fn value(words: &mut Words<'_>) -> Result<ValueFacts, String> {
@@ -222,6 +231,9 @@ fn value(words: &mut Words<'_>) -> Result<ValueFacts, String> {
     while let Some(word) = words.next() {
         fact(&mut facts, word)?;
     }
+    facts.facets.ranges.shrink_to_fit();
+    facts.facets.sizes.shrink_to_fit();
+    facts.facets.patterns.shrink_to_fit();
     Ok(facts)
 }
 

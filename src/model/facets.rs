@@ -4,7 +4,7 @@ mod check;
 mod pattern;
 
 /// The facets of a parameter or argument, as the digest gives them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Facets {
     /// A comma-separated list of such values.
     pub list: Option<List>,
@@ -23,7 +23,7 @@ pub struct Facets {
 }
 
 /// Limits of a list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct List {
     /// Fewest elements.
     pub min_items: u32,
@@ -34,7 +34,7 @@ pub struct List {
 }
 
 /// A reference parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// A strong reference goes when its target goes.
     pub strong: bool,

@@ -2,6 +2,7 @@
 //! joined with where the router keeps it (from the mapping).
 
 mod build;
+mod finish;
 mod scope;
 
 pub use build::{Natives, writable};
@@ -9,6 +10,7 @@ pub use build::{Natives, writable};
 use super::facets::Facets;
 use super::source::{CommandSource, Each, New, Pipeline};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Index of an object in [`Schema::objects`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +79,7 @@ pub struct Param {
     /// What the supported model tells of writing: the standard's access where the mapping can write, else read-only.
     pub access: Access,
     /// Range, length, enumeration, pattern, list, reference.
-    pub facets: Facets,
+    pub facets: Rc<Facets>,
     /// The standard's default of a new instance (object default), for creation.
     pub default: Option<Box<str>>,
     /// Reads as empty unless the reader has a secured role.
@@ -170,7 +172,7 @@ pub struct Argument {
     /// Its base type.
     pub kind: Kind,
     /// Its facets.
-    pub facets: Facets,
+    pub facets: Rc<Facets>,
     /// The value where the argument is left out.
     pub default: Option<Box<str>>,
 }

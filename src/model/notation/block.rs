@@ -112,7 +112,9 @@ impl Reader {
                 let place = self.blocks.len().saturating_sub(usize::from(self.in_object()));
                 self.blocks.insert(place, Block::Live(at, live(&mut words)?));
             }
-            "hide" if is_hide_object(&words) => self.blocks.push(hide_object(at, &mut words)?),
+            "hide" if words.peek_second().is_some_and(|word| word.0 == "object") => {
+                self.blocks.push(hide_object(at, &mut words)?)
+            }
             "or" => continue_row(self.last_item()?, &mut words)?,
             _ => {
                 let block = self.open_block()?;
@@ -136,12 +138,6 @@ impl Reader {
     fn last_item(&mut self) -> Result<&mut Item, Reason> {
         self.open_block()?.items.last_mut().ok_or_else(|| "`or` continues a row, and there is none".into())
     }
-}
-
-fn is_hide_object(words: &Words<'_>) -> bool {
-    let mut ahead = words.clone();
-    ahead.next();
-    ahead.skip("object")
 }
 
 fn hide_object(at: Position, words: &mut Words<'_>) -> Result<Block, Reason> {

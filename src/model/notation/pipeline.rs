@@ -18,6 +18,7 @@ pub(super) fn pipeline(words: &mut Words<'_>) -> Result<Pipeline, Reason> {
             return Err(format!("more than {MAX_PARTS} filters"));
         }
     }
+    filters.shrink_to_fit();
     Ok(Pipeline { source, filters })
 }
 
@@ -185,6 +186,7 @@ fn map(words: &mut Words<'_>) -> Result<Filter, Reason> {
             pairs.push((from.text().into(), to.text().into()));
         }
     }
+    pairs.shrink_to_fit();
     if pairs.is_empty() && other.is_none() {
         return Err("`map` wants FROM:TO".into());
     }

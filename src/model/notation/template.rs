@@ -18,6 +18,7 @@ pub(super) fn template(text: &str) -> Result<Template, Reason> {
         }
     }
     push_text(&mut pieces, rest);
+    pieces.shrink_to_fit();
     Ok(Template(pieces))
 }
 
@@ -55,6 +56,7 @@ pub(super) fn pointer(text: &str) -> Result<Pointer, Reason> {
             return Err(format!("a pointer of more than {MAX_PARTS} steps"));
         }
     }
+    steps.shrink_to_fit();
     Ok(Pointer(steps))
 }
 

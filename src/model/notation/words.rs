@@ -67,28 +67,42 @@ fn starts_json(text: &str) -> bool {
 }
 
 /// The words of a line, taken from the left.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Words<'a> {
-    rest: &'a str,
+    words: Vec<Word<'a>>,
+    at: usize,
 }
 
 impl<'a> Words<'a> {
-    /// The words of `line` after checking that every quote and JSON table is closed.
+    /// The words of `line`.
+    ///
+    /// # Errors
+    /// A quote or JSON table that is not closed.
     pub(crate) fn of(line: &'a str) -> Result<Self, Reason> {
-        let mut words = Self { rest: line.trim() };
-        let checked = words.clone();
-        while words.take()?.is_some() {}
-        Ok(checked)
+        let mut words = Vec::with_capacity(8);
+        let mut rest = line;
+        while let Some((word, after)) = first(rest)? {
+            words.push(word);
+            rest = after;
+        }
+        Ok(Self { words, at: 0 })
     }
 
     /// The next word, which stays.
     pub(crate) fn peek(&self) -> Option<Word<'a>> {
-        self.clone().take().ok().flatten()
+        self.words.get(self.at).copied()
+    }
+
+    /// The word behind the next one.
+    pub(crate) fn peek_second(&self) -> Option<Word<'a>> {
+        self.words.get(self.at + 1).copied()
     }
 
     /// The next word, where there is one.
     pub(crate) fn next(&mut self) -> Option<Word<'a>> {
-        self.take().ok().flatten()
+        let word = self.peek()?;
+        self.at += 1;
+        Some(word)
     }
 
     /// The next word, which must be there.
@@ -99,9 +113,7 @@ impl<'a> Words<'a> {
     /// Takes the next word where it is `word`.
     pub(crate) fn skip(&mut self, word: &str) -> bool {
         let there = self.peek().is_some_and(|next| next.0 == word);
-        if there {
-            self.next();
-        }
+        self.at += usize::from(there);
         there
     }
 
@@ -112,18 +124,17 @@ impl<'a> Words<'a> {
             Some(word) => Err(format!("`{}` is too much here", shortened(word.0))),
         }
     }
+}
 
-    fn take(&mut self) -> Result<Option<Word<'a>>, Reason> {
-        self.rest = self.rest.trim_start();
-        if self.rest.is_empty() || self.rest.starts_with('#') {
-            self.rest = "";
-            return Ok(None);
-        }
-        let length = if starts_json(self.rest) { json_length(self.rest)? } else { word_length(self.rest)? };
-        let (word, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
-        self.rest = rest;
-        Ok(Some(Word(word)))
+/// The first word of a text and what follows it; None at the end or at a comment.
+fn first(text: &str) -> Result<Option<(Word<'_>, &str)>, Reason> {
+    let text = text.trim_start();
+    if text.is_empty() || text.starts_with('#') {
+        return Ok(None);
     }
+    let length = if starts_json(text) { json_length(text)? } else { word_length(text)? };
+    let (word, rest) = text.split_at_checked(length).unwrap_or((text, ""));
+    Ok(Some((Word(word), rest)))
 }
 
 fn word_length(text: &str) -> Result<usize, Reason> {

@@ -4,8 +4,9 @@ use super::{Access, Command, Event, Kind, Live, Object, ObjectId, Param, ParamSo
 use crate::model::digest::{Digest, Element, ObjectFacts, ValueFacts};
 use crate::model::facets::Facets;
 use crate::model::notation::{Block, ItemKind, NotationError, ObjectBlock, Position, Row, RowSourceText};
-use crate::model::source::{CommandSource, Filter, New, Pipeline, RowSource, Source};
-use std::collections::HashMap;
+use crate::model::source::{CommandSource, Filter, New, Pipeline, Source};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// The most objects of a model.
 const MAX_OBJECTS: usize = 4096;
@@ -54,7 +55,7 @@ fn last_name(path: &str) -> &str {
     names.strip_suffix('.').and_then(|names| names.rsplit('.').next()).unwrap_or_default()
 }
 
-fn is_vendor(path: &str, name: &str) -> bool {
+pub(super) fn is_vendor(path: &str, name: &str) -> bool {
     name.starts_with("X_") || path.split('.').any(|part| part.starts_with("X_"))
 }
 
@@ -69,7 +70,14 @@ impl Schema {
         native_writes: Natives<'_>,
     ) -> Result<Self, Vec<NotationError>> {
         let errors = scope::check(&blocks);
-        let mut builder = Builder { schema: Self::default(), drafts: Vec::new(), digest, native_writes, errors };
+        let mut builder = Builder {
+            schema: Self::default(),
+            drafts: Vec::new(),
+            digest,
+            native_writes,
+            errors,
+            shared: HashSet::new(),
+        };
         builder.ensure("Device.", &Position { file: "".into(), line: 0 });
         for block in blocks {
             match block {
@@ -82,25 +90,27 @@ impl Schema {
     }
 }
 
-struct Builder<'b, 'd> {
-    schema: Schema,
+pub(super) struct Builder<'b, 'd> {
+    pub(super) schema: Schema,
     /// One for each object.
-    drafts: Vec<Draft>,
-    digest: &'b Digest<'d>,
+    pub(super) drafts: Vec<Draft>,
+    pub(super) digest: &'b Digest<'d>,
     native_writes: Natives<'b>,
-    errors: Vec<NotationError>,
+    pub(super) errors: Vec<NotationError>,
+    /// Facets that several elements share.
+    shared: HashSet<Rc<Facets>>,
 }
 
 /// What is known of an object while it is built.
-struct Draft {
+pub(super) struct Draft {
     /// Where it was first named.
-    at: Position,
-    facts: ObjectFacts,
-    hidden: bool,
+    pub(super) at: Position,
+    pub(super) facts: ObjectFacts,
+    pub(super) hidden: bool,
     /// Where each row stands.
     rows: HashMap<Box<str>, Position>,
     /// Rows the engine must not add.
-    hidden_rows: Vec<Box<str>>,
+    pub(super) hidden_rows: Vec<Box<str>>,
 }
 
 impl Builder<'_, '_> {
@@ -213,11 +223,11 @@ impl Builder<'_, '_> {
     }
 
     /// Ids are only made by [`Self::add_object`], which makes object and draft together.
-    fn object(&mut self, id: ObjectId) -> &mut Object {
+    pub(super) fn object(&mut self, id: ObjectId) -> &mut Object {
         &mut self.schema.objects[usize::from(id.0)]
     }
 
-    fn draft(&mut self, id: ObjectId) -> &mut Draft {
+    pub(super) fn draft(&mut self, id: ObjectId) -> &mut Draft {
         &mut self.drafts[usize::from(id.0)]
     }
 
@@ -309,14 +319,27 @@ impl Builder<'_, '_> {
     fn put_param(&mut self, id: ObjectId, name: Box<str>, access: Access, value: ValueFacts, values: Vec<Pipeline>) {
         let written = values.first().is_some_and(|first| writable(first, self.native_writes));
         let access = if written { access } else { Access::ReadOnly };
-        put(&mut self.object(id).params, param(name, access, value, ParamSource::Mapped(values)), |p| &p.name);
+        let mut param = param(name, access, value, ParamSource::Mapped(values));
+        self.share(&mut param.facets);
+        put(&mut self.object(id).params, param, |p| &p.name);
     }
 
-    fn put_command(&mut self, id: ObjectId, command: Command) {
+    /// Keeps one copy of facets that are the same: most elements have none, many are MAC addresses.
+    fn share(&mut self, facets: &mut Rc<Facets>) {
+        match self.shared.get(facets) {
+            Some(known) => *facets = known.clone(),
+            None => drop(self.shared.insert(facets.clone())),
+        }
+    }
+
+    fn put_command(&mut self, id: ObjectId, mut command: Command) {
+        let arguments = command.input.iter_mut().chain(&mut command.output);
+        arguments.for_each(|argument| self.share(&mut argument.facets));
         put(&mut self.object(id).commands, command, |c| &c.name);
     }
 
-    fn put_event(&mut self, id: ObjectId, event: Event) {
+    fn put_event(&mut self, id: ObjectId, mut event: Event) {
+        event.arguments.iter_mut().for_each(|argument| self.share(&mut argument.facets));
         put(&mut self.object(id).events, event, |e| &e.name);
     }
 
@@ -331,90 +354,21 @@ impl Builder<'_, '_> {
             pending.extend_from_slice(&self.object(id).children);
         }
     }
-
-    fn finish(mut self) -> Result<Schema, Vec<NotationError>> {
-        for index in 0..self.schema.objects.len() {
-            let Ok(index) = u16::try_from(index) else { break };
-            if let Err(text) = self.finish_object(ObjectId(index)) {
-                let at = self.draft(ObjectId(index)).at.clone();
-                self.errors.push(at.error(text));
-            }
-        }
-        if !self.errors.is_empty() {
-            return Err(self.errors);
-        }
-        if self.drafts.iter().any(|draft| draft.hidden) {
-            return Ok(without_hidden(self.schema, &self.drafts));
-        }
-        Ok(self.schema)
-    }
-
-    /// What comes by itself: Alias, numbers of entries, keys, whether rows can be created.
-    fn finish_object(&mut self, id: ObjectId) -> Result<(), String> {
-        if self.draft(id).hidden {
-            return Ok(());
-        }
-        self.add_alias(id)?;
-        self.add_count(id)?;
-        let facts = std::mem::take(&mut self.draft(id).facts);
-        let object = self.object(id);
-        if object.table && object.each.is_empty() {
-            return Err(format!("the table `{}` has no `each`", object.path));
-        }
-        let sections = matches!(object.each.first().map(|each| &each.rows), Some(RowSource::Uci { .. }));
-        object.creatable = facts.creatable && (sections || object.new.native.is_some());
-        object.keys = facts.keys;
-        let params = &object.params;
-        object.keys.retain(|key| key.params.iter().all(|name| params.iter().any(|param| param.name == *name)));
-        Ok(())
-    }
-
-    fn wants(&mut self, id: ObjectId, name: &str) -> bool {
-        self.object(id).param(name).is_none() && !self.draft(id).hidden_rows.iter().any(|hidden| &**hidden == name)
-    }
-
-    fn add_alias(&mut self, id: ObjectId) -> Result<(), String> {
-        if !self.object(id).table || !self.wants(id, "Alias") {
-            return Ok(());
-        }
-        let path = self.object(id).path.clone();
-        if let Some(Element::Parameter { access, value }) = self.digest.element(&path, "Alias")? {
-            self.object(id).params.push(param("Alias".into(), access, value, ParamSource::Alias));
-        }
-        Ok(())
-    }
-
-    fn add_count(&mut self, id: ObjectId) -> Result<(), String> {
-        let Some(parent) = self.object(id).parent else { return Ok(()) };
-        let Some(name) = self.draft(id).facts.count.clone() else { return Ok(()) };
-        if !self.wants(parent, &name) {
-            return Ok(());
-        }
-        let path = self.object(parent).path.clone();
-        let value = match self.digest.element(&path, &name)? {
-            Some(Element::Parameter { value, .. }) => value,
-            Some(_) => return Ok(()),
-            None if is_vendor(&self.object(id).path, "") => ValueFacts::plain(Kind::UnsignedInt),
-            None => return Ok(()),
-        };
-        self.object(parent).params.push(param(name, Access::ReadOnly, value, ParamSource::Count(id)));
-        Ok(())
-    }
 }
 
 impl ValueFacts {
     /// A value of which only the type is known.
-    fn plain(kind: Kind) -> Self {
+    pub(super) fn plain(kind: Kind) -> Self {
         Self { kind, facets: Facets::default(), default: None, secured: false, quiet: false, mandatory: false }
     }
 }
 
-fn param(name: Box<str>, access: Access, value: ValueFacts, source: ParamSource) -> Param {
+pub(super) fn param(name: Box<str>, access: Access, value: ValueFacts, source: ParamSource) -> Param {
     Param {
         name,
         kind: value.kind,
         access,
-        facets: value.facets,
+        facets: value.facets.into(),
         default: value.default,
         secured: value.secured,
         value_change_ignored: value.quiet,
@@ -428,31 +382,4 @@ fn put<T>(list: &mut Vec<T>, new: T, name: impl Fn(&T) -> &str) {
         Some(old) => *old = new,
         None => list.push(new),
     }
-}
-
-fn without_hidden(schema: Schema, drafts: &[Draft]) -> Schema {
-    let mut next = 0_u16;
-    let renumbered: Vec<Option<ObjectId>> = drafts
-        .iter()
-        .map(|draft| {
-            let id = (!draft.hidden).then_some(ObjectId(next));
-            next += u16::from(!draft.hidden);
-            id
-        })
-        .collect();
-    let new_id = |id: ObjectId| renumbered.get(usize::from(id.0)).copied().flatten();
-    let mut kept = Schema { live: schema.live, ..Schema::default() };
-    for (index, mut object) in schema.objects.into_iter().enumerate() {
-        let Some(id) = renumbered.get(index).copied().flatten() else { continue };
-        object.parent = object.parent.and_then(new_id);
-        object.children = object.children.into_iter().filter_map(new_id).collect();
-        for param in &mut object.params {
-            if let ParamSource::Count(of) = &mut param.source {
-                *of = new_id(*of).unwrap_or(*of);
-            }
-        }
-        kept.by_path.insert(object.path.clone(), id);
-        kept.objects.push(object);
-    }
-    kept
 }
