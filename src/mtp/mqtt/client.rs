@@ -6,7 +6,7 @@ use super::reason::{disconnected, refused, with_words};
 use super::session::Session;
 use super::topics::{Plan, plan};
 use super::wire::Wire;
-use super::{MAX_INFLIGHT, Settings, Version};
+use super::{Filter, MAX_INFLIGHT, Settings, Version};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
 use crate::mtp::{Channel, Peer};
@@ -24,7 +24,7 @@ pub(super) struct Granted {
     pub(super) retain: bool,
     pub(super) reply_to: Option<Box<str>>,
     /// Filters the broker took.
-    pub(super) filters: Vec<(Box<str>, u8)>,
+    pub(super) filters: Vec<Filter>,
 }
 
 /// A connection that is subscribed, with what came up on the way.
@@ -115,7 +115,7 @@ impl Client {
         Ok((self.granted(connack, plan.reply_to, taken), early, remarks))
     }
 
-    fn granted(&self, connack: &ConnAck, reply_to: Option<Box<str>>, filters: Vec<(Box<str>, u8)>) -> Granted {
+    fn granted(&self, connack: &ConnAck, reply_to: Option<Box<str>>, filters: Vec<Filter>) -> Granted {
         let inflight = connack.receive_max.unwrap_or(u16::MAX).clamp(1, MAX_INFLIGHT);
         Granted {
             keep_alive: connack.server_keep_alive.unwrap_or(self.settings.keep_alive),
@@ -130,7 +130,7 @@ impl Client {
 }
 
 /// Splits filters by the codes of a SUBACK: those taken, and a phrase for each refused.
-pub(super) fn sort_out(filters: Vec<(Box<str>, u8)>, codes: &[u8]) -> (Vec<(Box<str>, u8)>, Vec<String>) {
+pub(super) fn sort_out(filters: Vec<Filter>, codes: &[u8]) -> (Vec<Filter>, Vec<String>) {
     let (mut taken, mut refused) = (Vec::new(), Vec::new());
     for (at, (filter, qos)) in filters.into_iter().enumerate() {
         match codes.get(at).copied().unwrap_or(0x80) {
@@ -187,7 +187,7 @@ impl Dialer for Client {
         Session::new(self, *established, channel).run(desk).await
     }
 
-    fn filters(&mut self, filters: Vec<(Box<str>, u8)>) {
+    fn filters(&mut self, filters: Vec<Filter>) {
         self.settings.filters = filters;
     }
 }

@@ -22,6 +22,9 @@ pub const MAX_PACKET: usize = MAX_RECORD + 128 * 1024;
 /// Publishes of QoS 1 and 2 under way at once, each way (Receive Maximum).
 pub const MAX_INFLIGHT: u16 = 16;
 
+/// A topic filter and its QoS.
+pub type Filter = (Box<str>, u8);
+
 /// ProtocolVersion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
@@ -86,7 +89,7 @@ pub struct Settings {
     /// The will, where one is configured.
     pub will: Option<Will>,
     /// Topic and QoS of the enabled Subscription rows.
-    pub filters: Vec<(Box<str>, u8)>,
+    pub filters: Vec<Filter>,
     /// ResponseTopicConfigured.
     pub response_topic: Option<Box<str>>,
     /// PublishQoS.

@@ -1,6 +1,6 @@
 //! Packets of both protocol versions as one vocabulary, encoded and decoded by rumqttc.
 
-use super::{MAX_INFLIGHT, MAX_PACKET, Settings, Version};
+use super::{Filter, MAX_INFLIGHT, MAX_PACKET, Settings, Version};
 use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{self as level4, v4};
 use rumqttc::v5::mqttbytes::{self as level5, v5};
@@ -63,6 +63,7 @@ pub(super) struct Outgoing {
 
 /// The four packets of nothing but a packet identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)] // As the standard names them.
 pub(super) enum Ack {
     PubAck,
     PubRec,
@@ -283,7 +284,7 @@ fn login(settings: &Settings) -> Option<(&str, &str)> {
 }
 
 /// One SUBSCRIBE for all filters.
-pub(super) fn subscribe(version: Version, id: u16, filters: &[(Box<str>, u8)]) -> Result<BytesMut, String> {
+pub(super) fn subscribe(version: Version, id: u16, filters: &[Filter]) -> Result<BytesMut, String> {
     match version {
         Version::V5 => {
             let filters = filters.iter().map(|(filter, qos)| v5::Filter::new(&**filter, qos5(*qos)));

@@ -6,7 +6,7 @@ use super::packet::{self, Ack, ConnAck, DISCONNECT, Incoming, Outgoing, PINGREQ,
 use super::reason::{disconnected, name, with_words};
 use super::topics::{is_valid_topic, reply_to_of, with_reply_to};
 use super::wire::Wire;
-use super::{MAX_PACKET, Version};
+use super::{Filter, MAX_PACKET, Version};
 use crate::mtp::link::{Desk, End, Loss, sleep_until};
 use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, MAX_RECORD};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ const MAX_WAITING: usize = crate::mtp::QUEUE;
 /// A change of filters that the broker has not answered.
 struct Change {
     id: u16,
-    filters: Vec<(Box<str>, u8)>,
+    filters: Vec<Filter>,
 }
 
 pub(super) struct Session<'a> {
@@ -303,7 +303,7 @@ impl<'a> Session<'a> {
     }
 
     /// R-MQTT.34: subscribes to what is new, unsubscribes from what is gone.
-    fn change(&mut self, filters: Vec<(Box<str>, u8)>, desk: &mut Desk) -> Option<Leave> {
+    fn change(&mut self, filters: Vec<Filter>, desk: &mut Desk) -> Option<Leave> {
         self.client.settings.filters = filters;
         let plan = self.client.plan(&self.connack);
         for filter in &plan.invalid {
@@ -313,11 +313,11 @@ impl<'a> Session<'a> {
             let why = "there is no topic left to subscribe to: configure a Subscription or ResponseTopicConfigured";
             return Some(Leave::Disconnecting(End::Lost(Loss { disabled: true, ..Loss::clean(why) })));
         }
-        let known = |filter: &(Box<str>, u8)| {
+        let known = |filter: &Filter| {
             self.granted.filters.contains(filter) || self.changes.iter().any(|change| change.filters.contains(filter))
         };
         let fresh: Vec<_> = plan.filters.iter().filter(|filter| !known(filter)).cloned().collect();
-        let wanted = |filter: &Box<str>| plan.filters.iter().any(|(wanted, _)| wanted == filter);
+        let wanted = |filter: &str| plan.filters.iter().any(|(wanted, _)| **wanted == *filter);
         let (kept, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.granted.filters).into_iter().partition(|(filter, _)| wanted(filter));
         self.granted.filters = kept;
@@ -325,7 +325,7 @@ impl<'a> Session<'a> {
         left.or_else(|| self.subscribe(fresh))
     }
 
-    fn unsubscribe(&mut self, gone: Vec<(Box<str>, u8)>) -> Option<Leave> {
+    fn unsubscribe(&mut self, gone: Vec<Filter>) -> Option<Leave> {
         if gone.is_empty() {
             return None;
         }
@@ -335,7 +335,7 @@ impl<'a> Session<'a> {
         self.push(&packet)
     }
 
-    fn subscribe(&mut self, fresh: Vec<(Box<str>, u8)>) -> Option<Leave> {
+    fn subscribe(&mut self, fresh: Vec<Filter>) -> Option<Leave> {
         if fresh.is_empty() {
             return None;
         }

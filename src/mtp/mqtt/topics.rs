@@ -1,7 +1,7 @@
 //! Which topics to subscribe to, and where answers go (R-MQTT.15, 16, 21 to 25).
 
-use super::Version;
 use super::packet::ConnAck;
+use super::{Filter, Version};
 
 const REPLY_TO: &str = "/reply-to=";
 /// QoS of the filters that no Subscription row gives one.
@@ -11,7 +11,7 @@ const DEFAULT_QOS: u8 = 1;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     /// Filters for one SUBSCRIBE; the agent's own topic first.
-    pub(super) filters: Vec<(Box<str>, u8)>,
+    pub(super) filters: Vec<Filter>,
     /// Filters that cannot be subscribed to.
     pub(super) invalid: Vec<Box<str>>,
     /// Our "reply to" topic.
@@ -21,7 +21,7 @@ pub(super) struct Plan {
 /// R-MQTT.15: configured filters, every `subscribe-topic`, and the response topic where no filter covers it.
 pub(super) fn plan(
     version: Version,
-    configured: &[(Box<str>, u8)],
+    configured: &[Filter],
     response_topic_configured: Option<&str>,
     connack: &ConnAck,
 ) -> Plan {
@@ -32,7 +32,7 @@ pub(super) fn plan(
         (Version::V311, _) => format!("{}/#", topic.trim_end_matches("/#")).into(),
         (Version::V5, _) => topic.into(),
     });
-    let mut wanted: Vec<(Box<str>, u8)> = given.iter().map(|topic| (topic.clone(), DEFAULT_QOS)).collect();
+    let mut wanted: Vec<Filter> = given.iter().map(|topic| (topic.clone(), DEFAULT_QOS)).collect();
     wanted.extend(configured.iter().cloned());
     if let Some(filter) = &response_filter {
         if !wanted.iter().any(|(known, _)| covers(known, filter)) {
@@ -50,8 +50,8 @@ pub(super) fn plan(
     Plan { filters, invalid, reply_to }
 }
 
-fn valid_and_invalid(wanted: Vec<(Box<str>, u8)>) -> (Vec<(Box<str>, u8)>, Vec<Box<str>>) {
-    let mut filters: Vec<(Box<str>, u8)> = Vec::new();
+fn valid_and_invalid(wanted: Vec<Filter>) -> (Vec<Filter>, Vec<Box<str>>) {
+    let mut filters: Vec<Filter> = Vec::new();
     let mut invalid = Vec::new();
     for (filter, qos) in wanted {
         if !is_valid_filter(&filter) {
@@ -66,7 +66,7 @@ fn valid_and_invalid(wanted: Vec<(Box<str>, u8)>) -> (Vec<(Box<str>, u8)>, Vec<B
 }
 
 /// The topic to be reached at when nobody names one: a filter that is a plain topic.
-fn plain_topic(version: Version, filters: &[(Box<str>, u8)]) -> Option<Box<str>> {
+fn plain_topic(version: Version, filters: &[Filter]) -> Option<Box<str>> {
     match version {
         Version::V5 => filters.iter().map(|(filter, _)| filter).find(|filter| is_valid_topic(filter)).cloned(),
         Version::V311 => filters.iter().find_map(|(filter, _)| {
@@ -137,7 +137,7 @@ mod tests {
         plan.filters.iter().map(|(filter, _)| &**filter).collect()
     }
 
-    fn configured(filters: &[&str]) -> Vec<(Box<str>, u8)> {
+    fn configured(filters: &[&str]) -> Vec<Filter> {
         filters.iter().map(|filter| ((*filter).into(), 0)).collect()
     }
 
