@@ -425,7 +425,7 @@ async fn a_silent_broker_is_given_up_at_every_step() {
     let mut link = run(settings(broker.port));
     let mut connection = broker.accept().await;
     connection.connect().await;
-    assert!(link.lost().await.1.contains("does not answer CONNECT"));
+    assert!(link.lost().await.1.contains("CONNECT was not answered"));
     let mut connection = broker.accept().await;
     connection.connect().await;
     connection.connack(0, &[]).await;

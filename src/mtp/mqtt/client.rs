@@ -1,7 +1,8 @@
 //! From CONNECT to a successful SUBACK: only then is the link connected (R-MQTT.6 to 17).
 
+use super::encode::{DISCONNECT, connect, subscribe};
 use super::inflight::Inflight;
-use super::packet::{ConnAck, DISCONNECT, Received, connect, subscribe};
+use super::packet::{ConnAck, Received};
 use super::reason::{disconnected, refused, with_words};
 use super::session::Session;
 use super::topics::{Plan, plan};
@@ -149,7 +150,9 @@ async fn expect_connack(
 ) -> Result<ConnAck, String> {
     let _ = wire.push(connect);
     let received = timeout_at(deadline, wire.receive()).await;
-    match received.map_err(|_| "the broker does not answer CONNECT: is that port a broker's?".to_owned())?? {
+    let received = received.unwrap_or_else(|_| Err("no answer".into()));
+    let hint = "CONNECT was not answered: is that port a broker's, and does it want TLS?";
+    match received.map_err(|why| format!("{why}; {hint}"))? {
         Received::ConnAck(connack) if connack.code == 0 => Ok(*connack),
         Received::ConnAck(connack) => Err(refused(version, &connack)),
         Received::Disconnect { code, reason } => Err(disconnected(code, reason.as_deref())),

@@ -3,7 +3,7 @@
 //! A broker that never acknowledges holds up nothing for longer than the time it is given; what comes
 //! too late is ignored.
 
-use super::packet::Outgoing;
+use super::encode::Outgoing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -5,6 +5,7 @@
 //! gives for refusing). MQTT over WebSocket and extended authentication (AUTH) are not offered.
 
 mod client;
+mod encode;
 mod inflight;
 mod packet;
 mod reason;

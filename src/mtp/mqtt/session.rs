@@ -1,8 +1,9 @@
 //! One subscribed connection: records both ways, keep-alive, changing filters, and the way out.
 
 use super::client::{Client, Established, Granted, sort_out};
+use super::encode::{self, Ack, DISCONNECT, Outgoing, PINGREQ};
 use super::inflight::Again;
-use super::packet::{self, Ack, ConnAck, DISCONNECT, Incoming, Outgoing, PINGREQ, Received};
+use super::packet::{ConnAck, Incoming, Received};
 use super::reason::{disconnected, name, with_words};
 use super::topics::{is_valid_topic, reply_to_of, with_reply_to};
 use super::wire::Wire;
@@ -73,8 +74,8 @@ impl<'a> Session<'a> {
             self.send_waiting();
             let stalls = self.wire.stalls_at(stall);
             let gives_up = self.client.inflight.gives_up_at(ack_timeout);
+            // Unbiased, so that a broker that floods us cannot keep commands from being heard.
             step = tokio::select! {
-                biased;
                 received = self.wire.receive() => self.received(received, desk),
                 () = sleep_until(self.next_ping) => self.ping(),
                 () = sleep_until(gives_up) => self.give_up(ack_timeout, desk),
@@ -104,8 +105,8 @@ impl<'a> Session<'a> {
         let version = self.version();
         for again in self.client.inflight.resume(Instant::now()) {
             let packet = match again {
-                Again::Publish(id, outgoing) => packet::publish(version, id, true, &outgoing),
-                Again::Release(id) => Ok(packet::ack(Ack::PubRel, id).as_slice().into()),
+                Again::Publish(id, outgoing) => encode::publish(version, id, true, &outgoing),
+                Again::Release(id) => Ok(encode::ack(Ack::PubRel, id).as_slice().into()),
             };
             let _ = packet.map(|packet| self.wire.push(&packet));
         }
@@ -165,12 +166,12 @@ impl<'a> Session<'a> {
             Ok(Received::PubRec { id, code }) if code >= 0x80 => self.acknowledged(id, code, desk),
             Ok(Received::PubRec { id, .. }) => {
                 self.client.inflight.released(id, Instant::now());
-                self.push(&packet::ack(Ack::PubRel, id))
+                self.push(&encode::ack(Ack::PubRel, id))
             }
             Ok(Received::PubComp { id }) => self.acknowledged(id, 0, desk),
             Ok(Received::PubRel { id }) => {
                 self.client.inflight.completed(id);
-                self.push(&packet::ack(Ack::PubComp, id))
+                self.push(&encode::ack(Ack::PubComp, id))
             }
             Ok(Received::SubAck { id, codes }) => self.change_answered(id, &codes, desk),
             Ok(Received::UnsubAck | Received::PingResp) => None,
@@ -199,7 +200,7 @@ impl<'a> Session<'a> {
             0 => self.deliver(incoming, desk),
             1 => {
                 self.deliver(incoming, desk);
-                return self.push(&packet::ack(Ack::PubAck, id));
+                return self.push(&encode::ack(Ack::PubAck, id));
             }
             _ => {
                 match self.client.inflight.received(id) {
@@ -207,7 +208,7 @@ impl<'a> Session<'a> {
                     Some(true) => self.deliver(incoming, desk),
                     Some(false) => {}
                 }
-                return self.push(&packet::ack(Ack::PubRec, id));
+                return self.push(&encode::ack(Ack::PubRec, id));
             }
         }
         None
@@ -263,7 +264,7 @@ impl<'a> Session<'a> {
             return Err(format!("the broker does not acknowledge those before it (topic \"{topic}\")"));
         }
         let outgoing = self.outgoing(record, topic, retain);
-        let size = packet::publish(self.version(), 1, false, &outgoing)?.len();
+        let size = encode::publish(self.version(), 1, false, &outgoing)?.len();
         if size > self.granted.max_packet {
             return Err(format!("{size} bytes are more than the broker's limit of {}", self.granted.max_packet));
         }
@@ -289,7 +290,7 @@ impl<'a> Session<'a> {
                 return;
             }
             let id = if outgoing.qos > 0 { self.client.inflight.next_id() } else { 0 };
-            let Ok(packet) = packet::publish(self.version(), id, false, outgoing) else { return };
+            let Ok(packet) = encode::publish(self.version(), id, false, outgoing) else { return };
             if !self.wire.push(&packet) {
                 return;
             }
@@ -331,7 +332,7 @@ impl<'a> Session<'a> {
         }
         let id = self.free_id();
         let filters: Vec<Box<str>> = gone.into_iter().map(|(filter, _)| filter).collect();
-        let packet = packet::unsubscribe(self.version(), id, &filters).ok()?;
+        let packet = encode::unsubscribe(self.version(), id, &filters).ok()?;
         self.push(&packet)
     }
 
@@ -340,7 +341,7 @@ impl<'a> Session<'a> {
             return None;
         }
         let id = self.free_id();
-        let packet = packet::subscribe(self.version(), id, &fresh).ok()?;
+        let packet = encode::subscribe(self.version(), id, &fresh).ok()?;
         self.changes.push(Change { id, filters: fresh });
         self.push(&packet)
     }

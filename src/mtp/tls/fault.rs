@@ -101,7 +101,8 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
             format!("{which} is not valid before {}; the clock says {}", day(not_before), day(time))
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = if presented.is_empty() { "no name".into() } else { presented.join(", ") };
+            let names =
+                if presented.is_empty() { "no name (it has no subjectAltName)".into() } else { presented.join(", ") };
             format!("{which} is not for {} but for {names}", expected.to_str())
         }
         CertificateError::UnknownIssuer => format!("{which} is of an authority that is not trusted"),

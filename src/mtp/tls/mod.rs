@@ -149,7 +149,9 @@ impl Connector {
     /// The handshake; the caller bounds it.
     pub(crate) async fn connect(&self, tcp: TcpStream) -> Result<tokio_rustls::client::TlsStream<TcpStream>, TlsFault> {
         let handshake = tokio_rustls::TlsConnector::from(self.config.clone()).connect(self.name.clone(), tcp);
-        handshake.await.map_err(|error| self.verifier.fault().unwrap_or_else(|| TlsFault::of_handshake(&error)))
+        let outcome = handshake.await;
+        self.verifier.release();
+        outcome.map_err(|error| self.verifier.fault().unwrap_or_else(|| TlsFault::of_handshake(&error)))
     }
 }
 

@@ -46,11 +46,16 @@ fn at_a_good_time<T>(clock: &Clock, now: UnixTime, check: impl Fn(UnixTime) -> R
     check(at)
 }
 
+#[derive(Debug)]
+struct Trusted {
+    chain: Arc<WebPkiServerVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
 /// Verifies the server we dialed.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
-    chain: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+    trusted: Mutex<Option<Arc<Trusted>>>,
     trust: PathBuf,
     host: String,
     expected_id: Option<Box<str>>,
@@ -64,8 +69,7 @@ impl ServerVerifier {
             .build()
             .map_err(TlsFault::setup)?;
         Ok(ServerVerifier {
-            chain,
-            pinned: anchors.pinned,
+            trusted: Mutex::new(Some(Arc::new(Trusted { chain, pinned: anchors.pinned }))),
             trust: anchors.path,
             host: host.into(),
             expected_id: settings.expected_id.clone(),
@@ -79,6 +83,19 @@ impl ServerVerifier {
         self.fault.lock().ok()?.take()
     }
 
+    /// Lets go of the trusted certificates. A connection of TLS 1.3 keeps its verifier, and a bundle
+    /// has 156 kB in memory; there is no second handshake that would need it.
+    pub(super) fn release(&self) {
+        if let Ok(mut trusted) = self.trusted.lock() {
+            *trusted = None;
+        }
+    }
+
+    fn trusted(&self) -> Result<Arc<Trusted>, Error> {
+        let trusted = self.trusted.lock().ok().and_then(|trusted| trusted.clone());
+        trusted.ok_or_else(|| Error::General("a second handshake".into()))
+    }
+
     fn check(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -86,10 +103,11 @@ impl ServerVerifier {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let checked = match self.pinned.iter().any(|known| known == end_entity) {
+        let Trusted { chain, pinned } = &*self.trusted()?;
+        let checked = match pinned.iter().any(|known| known == end_entity) {
             true => self.check_pinned(end_entity, name, now),
             false => at_a_good_time(&self.clock, now, |at| {
-                self.chain.verify_server_cert(end_entity, intermediates, name, &[], at).map(|_| ())
+                chain.verify_server_cert(end_entity, intermediates, name, &[], at).map(|_| ())
             }),
         };
         match checked {
@@ -165,7 +183,7 @@ impl ServerCertVerifier for ServerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) fn request(host: &str, port: u16, path: &str, own_id: &str, encrypted
         .header(PROTOCOL, SUBPROTOCOL)
         .header(EXTENSIONS, offer(own_id))
         .body(());
-    request.map_err(|error| format!("the path \"{path}\" or the endpoint id \"{own_id}\" cannot be requested: {error}"))
+    // The path is not told: it may hold a password.
+    request.map_err(|error| format!("no request can be made of host, path and endpoint id \"{own_id}\": {error}"))
 }
 
 /// Path and query with `eid` appended.

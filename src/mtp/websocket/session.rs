@@ -41,8 +41,8 @@ impl Session {
     pub(super) async fn run(mut self, desk: &mut Desk) -> End {
         loop {
             let stalls = self.pipe.stalls_at(self.limits.stall);
+            // Unbiased, so that a peer that floods us cannot keep commands from being heard.
             let step = tokio::select! {
-                biased;
                 message = poll_fn(|cx| self.pipe.poll(cx)) => self.heard(message, desk),
                 () = sleep_until(self.next_ping) => self.ping(),
                 () = sleep_until(stalls) => self.stalled(),
