@@ -18,7 +18,7 @@ use std::rc::Rc;
 /// Rounds of consequences (a notification that configures, which notifies ...) at most.
 const MAX_ROUNDS: usize = 4;
 /// Milliseconds that unanswered notifications wait before they are written down: most are answered by then.
-const SAVE_DELAY_MS: u64 = 60_000;
+const SAVE_DELAY_MS: u64 = 10_000;
 /// The agent's package.
 const PACKAGE: &str = "usp-agent";
 
@@ -225,7 +225,8 @@ impl<B: Backend> Agent<B> {
         }
         let mut instances = self.model.instance_numbers();
         if instances.dirty() {
-            self.actions.push(Action::Keep(Kept::Instances, instances.save()));
+            // Kept before the answer that tells a number goes out: a number told stays so, whatever happens then.
+            self.actions.insert(0, Action::Keep(Kept::Instances, instances.save()));
         }
     }
 
