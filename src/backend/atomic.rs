@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// What a new file keeps of the one it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,25 @@ pub fn sweep(folder: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether another program (libuci) has a new file, younger than `stale`, ready beside this one.
+pub fn foreign_file_beside(target: &Path, stale: Duration) -> bool {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else { return false };
+    let prefix = format!(".{}.uci-", name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let foreign = name.to_str().is_some_and(|name| name.starts_with(&prefix) && !is_temporary(name));
+        foreign && entry.metadata().is_ok_and(|metadata| is_younger(&metadata, stale))
+    })
+}
+
+/// A time in the future counts by its distance too: the clock of a router jumps.
+fn is_younger(file: &Metadata, than: Duration) -> bool {
+    let Ok(modified) = file.modified() else { return false };
+    let now = SystemTime::now();
+    now.duration_since(modified).or_else(|_| modified.duration_since(now)).is_ok_and(|age| age < than)
 }
 
 /// `.NAME.uci-uspXXX`: the form of libuci's own temporary files, with our mark in the random part.

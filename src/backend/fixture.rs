@@ -81,7 +81,7 @@ impl Fixture {
         for entry in fs::read_dir(fixture.folder.join("uci"))?.flatten() {
             fs::copy(entry.path(), confdir.join(entry.file_name()))?;
         }
-        fixture.store = Some(Rc::new(Store::new(confdir, None, &copy.join("state"))));
+        fixture.store = Some(Rc::new(Store::new(confdir, None, &copy.join("state")).alone()));
         Ok(fixture)
     }
 

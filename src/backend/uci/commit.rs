@@ -23,8 +23,10 @@ use crate::backend::checksum::fnv1a;
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks.
 const LOCK_POLL: Duration = Duration::from_millis(5);
-/// How often it starts again because the file was replaced while it waited.
-const MAX_REOPEN: usize = 200;
+/// The least time between two commits.
+pub(super) const SETTLE: Duration = Duration::from_millis(20);
+/// A new file of libuci older than this is what a crash left.
+const STALE: Duration = Duration::from_secs(5);
 /// The most bytes of packages that one commit of several changes.
 const MAX_JOURNAL: usize = 8 * MAX_PACKAGE;
 
@@ -38,6 +40,7 @@ impl Store {
     /// The packages are then as they were.
     pub async fn commit(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, Error> {
         let deadline = Instant::now() + self.lock_wait;
+        self.settle().await;
         let mut locked = Vec::new();
         // By name, so that two commits never wait for each other.
         for (name, edits) in by_package(edits) {
@@ -51,6 +54,16 @@ impl Store {
         self.write_all(changes)
     }
 
+    /// Lets a libuci finish that waited for the lock of the file which the last commit replaced: that
+    /// lock no longer keeps it from us.
+    async fn settle(&self) {
+        if let Some(until) = self.last_commit.get().map(|last| last + self.settle) {
+            if Instant::now() < until {
+                tokio::time::sleep_until(until).await;
+            }
+        }
+    }
+
     fn write_all(&self, mut changes: Vec<Change>) -> Result<Vec<Box<str>>, Error> {
         fault("prepared");
         let several = changes.len() > 1;
@@ -59,6 +72,7 @@ impl Store {
         }
         fault("journal");
         let done = rename_all(&mut changes);
+        self.last_commit.set(Some(Instant::now()));
         if done.is_err() {
             changes.iter().for_each(|change| drop(undo(&change.entry(), &change.lock.path)));
         }
@@ -123,22 +137,35 @@ impl Store {
 
     /// Opens and locks the file of a package; where there is none, `create` says with which mode to make it.
     async fn lock(&self, name: &str, create: Option<u32>, deadline: Instant) -> Result<Lock, Error> {
-        for _ in 0..MAX_REOPEN {
+        loop {
             let path = self.path(name)?;
-            let Some((file, created)) = open(&path, create).map_err(|e| failed("open", name, &e))? else { continue };
-            let lock = Lock { name: name.into(), path, created, file };
-            while !lock.take().map_err(|e| failed("lock", name, &e))? {
-                if Instant::now() >= deadline {
-                    return Err(Error::Io(format!("package {name} is locked by another program")));
+            if let Some((file, created)) = open(&path, create).map_err(|e| failed("open", name, &e))? {
+                let lock = Lock { name: name.into(), path, created, file };
+                while !lock.take().map_err(|e| failed("lock", name, &e))? {
+                    pause(name, deadline).await?;
                 }
-                tokio::time::sleep(LOCK_POLL).await;
+                // In this order: a file that is no longer about to be put in place is in place.
+                if !self.is_being_replaced(name) && lock.is_current() {
+                    return Ok(lock);
+                }
             }
-            if lock.is_current() {
-                return Ok(lock);
-            }
+            pause(name, deadline).await?;
         }
-        Err(Error::Io(format!("package {name} is replaced again and again by another program")))
     }
+
+    /// libuci gives its lock back before it renames: while its new file lies there, the lock is worth nothing.
+    fn is_being_replaced(&self, name: &str) -> bool {
+        self.folders().any(|folder| atomic::foreign_file_beside(&folder.join(name), STALE))
+    }
+}
+
+/// Waits a moment for another program.
+async fn pause(name: &str, deadline: Instant) -> Result<(), Error> {
+    if Instant::now() >= deadline {
+        return Err(Error::Io(format!("package {name} is locked or being written by another program")));
+    }
+    tokio::time::sleep(LOCK_POLL).await;
+    Ok(())
 }
 
 /// The edits of each package, by its name.

@@ -4,7 +4,7 @@
 //! whether the file it locked is still the one under that name. It merges onto what is on disk then.
 //! It neither reads nor touches `/tmp/.uci`, where other programs keep what they have not committed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::commit::LOCK_WAIT;
+use tokio::time::Instant;
+
+use super::commit::{LOCK_WAIT, SETTLE};
 use super::name::is_package;
 use super::parse::{MAX_PACKAGE, parse};
 use super::{Error, Package};
@@ -30,6 +32,8 @@ pub struct Store {
     /// The journal of a commit in progress, on flash.
     pub(super) journal: PathBuf,
     pub(super) lock_wait: Duration,
+    pub(super) settle: Duration,
+    pub(super) last_commit: Cell<Option<Instant>>,
     cache: RefCell<BTreeMap<Box<str>, Cached>>,
 }
 
@@ -60,7 +64,21 @@ impl Store {
     /// read and written there instead, as libuci does since 2025. `state` is where the journal lives,
     /// on flash; it is made when first needed.
     pub fn new(confdir: PathBuf, overrides: Option<PathBuf>, state: &Path) -> Self {
-        Self { confdir, overrides, journal: state.join("uci-journal"), lock_wait: LOCK_WAIT, cache: RefCell::default() }
+        Self {
+            confdir,
+            overrides,
+            journal: state.join("uci-journal"),
+            lock_wait: LOCK_WAIT,
+            settle: SETTLE,
+            last_commit: Cell::new(None),
+            cache: RefCell::default(),
+        }
+    }
+
+    /// For a folder that no libuci writes, e.g. of a test: commits follow each other without pause.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { settle: Duration::ZERO, ..self }
     }
 
     /// A package as it is on disk now.

@@ -10,7 +10,7 @@ use std::process::Command;
 
 fn store(dir: &Scratch) -> Store {
     fs::create_dir_all(dir.path().join("config")).unwrap();
-    Store::new(dir.path().join("config"), Some(dir.path().join("run")), &dir.path().join("state"))
+    Store::new(dir.path().join("config"), Some(dir.path().join("run")), &dir.path().join("state")).alone()
 }
 
 fn set(section: &str, option: &str, value: &str) -> Edit {
@@ -192,6 +192,35 @@ fn a_lock_held_too_long_ends_the_commit() {
     assert_eq!(dir.read("config/a"), "config t n\n");
 }
 
+#[test]
+fn between_two_commits_a_waiting_libuci_has_its_turn() {
+    let dir = Scratch::new("store");
+    dir.write("config/a", "config t n\n");
+    let store = Store { settle: SETTLE, ..store(&dir) };
+    commit(&store, &[edits(&store, "a", vec![add("x")])]).unwrap();
+    let began = Instant::now();
+    commit(&store, &[edits(&store, "a", vec![add("y")])]).unwrap();
+    assert!(began.elapsed() >= SETTLE / 2);
+}
+
+/// libuci unlocks before it renames; its new file shows that it is not done.
+#[test]
+fn a_libuci_between_unlock_and_rename_is_waited_for() {
+    let dir = Scratch::new("store");
+    dir.write("config/a", "config t n\n");
+    let store = Store { lock_wait: Duration::from_millis(20), ..store(&dir) };
+    let new = dir.path().join("config/.a.uci-Ab12Zz");
+    fs::write(&new, "config t libuci\n").unwrap();
+    let all = [edits(&store, "a", vec![add("x")])];
+    assert!(matches!(commit(&store, &all), Err(Error::Io(_))));
+    fs::rename(&new, dir.path().join("config/a")).unwrap();
+    commit(&store, &all).unwrap();
+    assert_eq!(dir.read("config/a"), "\nconfig t 'libuci'\n\nconfig t 'x'\n\n");
+    // What a crash left long ago is nobody's.
+    File::create(&new).unwrap().set_modified(std::time::SystemTime::now() - Duration::from_secs(60)).unwrap();
+    commit(&store, &[edits(&store, "a", vec![add("y")])]).unwrap();
+}
+
 /// A libuci that waits for the lock reads the file it opened, not the one renamed over it.
 #[test]
 fn the_replaced_file_has_the_new_contents_too() {
@@ -245,7 +274,7 @@ fn child(test: &str, dir: &Scratch, die: &str, who: &str) -> std::process::Child
 /// The store of a child; None where somebody runs the ignored tests by hand.
 fn child_store() -> Option<Store> {
     let dir = PathBuf::from(std::env::var_os("USP_TEST_DIR")?);
-    Some(Store::new(dir.join("config"), None, &dir.join("state")))
+    Some(Store::new(dir.join("config"), None, &dir.join("state")).alone())
 }
 
 const OLD: &str = "# old\nconfig t n\n";

@@ -78,18 +78,12 @@ fn what_libuci_would_refuse_changes_nothing() {
     }
 }
 
-/// The fixtures are as `uci export` prints them, so reading and writing one is no change at all.
+/// These fixtures are as the real `uci export` prints them, so reading and writing one is no change at all.
 #[test]
-fn every_fixture_package_comes_back_byte_for_byte() {
-    let mut seen = 0;
-    for router in std::fs::read_dir("tests/fixtures").unwrap().flatten() {
-        let Ok(packages) = std::fs::read_dir(router.path().join("uci")) else { continue };
-        for file in packages.flatten() {
-            let bytes = std::fs::read(file.path()).unwrap();
-            let read = parse("fixture", &bytes).unwrap_or_else(|e| panic!("{}: {e}", file.path().display()));
-            assert_eq!(String::from_utf8_lossy(&write(&read)), String::from_utf8_lossy(&bytes), "{:?}", file.path());
-            seen += 1;
-        }
+fn real_packages_come_back_byte_for_byte() {
+    for name in ["dhcp", "firewall", "network", "system", "wireless"] {
+        let bytes = std::fs::read(format!("tests/fixtures/ax-home/uci/{name}")).unwrap();
+        let read = parse(name, &bytes).unwrap();
+        assert_eq!(String::from_utf8_lossy(&write(&read)), String::from_utf8_lossy(&bytes), "{name}");
     }
-    assert!(seen >= 5, "{seen} packages");
 }
