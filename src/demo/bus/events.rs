@@ -30,12 +30,12 @@ impl Router {
             return Err(status::INVALID_ARGUMENT);
         };
         let id = *id as u32;
-        if id < FIRST_ID || pattern.is_empty() {
+        if id < FIRST_ID {
             return Err(status::PERMISSION_DENIED);
         }
         let owned = self.owns(client, id);
         let object = self.objects.get_mut(&id).ok_or(status::NOT_FOUND)?;
-        if !owned {
+        if !owned || pattern.is_empty() {
             return Err(status::PERMISSION_DENIED);
         }
         object.patterns.push(pattern.to_string());

@@ -34,6 +34,8 @@ pub(super) type Handler = Rc<dyn Fn(&str, &Table) -> Outcome>;
 pub(super) enum Owner {
     Client(u32),
     Local(Handler),
+    /// The bus itself.
+    Bus,
 }
 
 pub(super) struct Object {
@@ -45,6 +47,12 @@ pub(super) struct Object {
     /// Newest first, as ubusd keeps them.
     subscribers: Vec<u32>,
     pub(super) patterns: Vec<String>,
+}
+
+impl Object {
+    fn of(owner: Owner) -> Self {
+        Self { owner, path: None, object_type: None, seq: 0, subscribers: vec![], patterns: vec![] }
+    }
 }
 
 /// The names on the bus, who owns them and who listens.
@@ -86,7 +94,7 @@ impl Router {
             ids,
             local,
             clients: BTreeMap::new(),
-            objects: BTreeMap::new(),
+            objects: OWN_OBJECTS.map(|id| (id, Object::of(Owner::Bus))).into(),
             paths: BTreeMap::new(),
             types: BTreeMap::new(),
             event_seq: 0,
@@ -187,11 +195,10 @@ impl Router {
         let (Some(id), Some(method)) = (attributes.object, attributes.method) else {
             return Err(status::INVALID_ARGUMENT);
         };
-        if id == EVENT_OBJECT {
-            return self.event_object(client, method, attributes.data);
-        }
         match self.objects.get(&id).map(|object| &object.owner) {
             None => Err(status::NOT_FOUND),
+            Some(Owner::Bus) if id == EVENT_OBJECT => self.event_object(client, method, attributes.data),
+            Some(Owner::Bus) => Err(status::PERMISSION_DENIED),
             Some(&Owner::Client(owner)) => {
                 let body = forwarded(Body::default(), id, method, attributes.data);
                 self.send(owner, kind::INVOKE, message.seq, client, body);
@@ -277,8 +284,7 @@ impl Router {
         }
         let id = fresh(&mut self.ids, &self.objects);
         let path = path.map(str::to_owned);
-        let object = Object { owner, path: path.clone(), object_type, seq: 0, subscribers: vec![], patterns: vec![] };
-        self.objects.insert(id, object);
+        self.objects.insert(id, Object { path: path.clone(), object_type, ..Object::of(owner) });
         if let Some(path) = path {
             self.paths.insert(path.clone(), id);
             self.object_event("ubus.object.add", id, &path);
@@ -351,7 +357,8 @@ impl Router {
             return Err(status::INVALID_ARGUMENT);
         }
         let own_target = self.owns(client, target);
-        let object = self.objects.get_mut(&target).ok_or(status::NOT_FOUND)?;
+        let notifier = self.objects.get_mut(&target).filter(|object| !matches!(object.owner, Owner::Bus));
+        let object = notifier.ok_or(status::NOT_FOUND)?;
         if own_target {
             return Err(status::INVALID_ARGUMENT);
         }
@@ -421,6 +428,9 @@ impl Router {
         }
     }
 }
+
+/// Events, access lists and the monitor; only the first does anything here.
+const OWN_OBJECTS: [u32; 3] = [EVENT_OBJECT, 2, 3];
 
 /// Lower ids are ubusd's own.
 pub(super) const FIRST_ID: u32 = 1024;
