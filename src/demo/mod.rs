@@ -4,4 +4,5 @@
 //! outside that folder is touched.
 
 pub mod bus;
+pub mod controller;
 pub mod router;
