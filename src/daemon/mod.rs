@@ -1,3 +1,272 @@
-//! Sockets, clock and tasks around the agent.
+//! Sockets, clock and tasks around the agent: the agent decides, this performs.
+//!
+//! One thread. Links, the bus and operations run as tasks of their own; whatever they tell goes to the agent one input
+//! at a time, so a Set needs no lock while keep-alives and pongs still go out. Nothing wakes up by itself: every timer
+//! has a reason that the agent or the daemon named.
 
+mod clock;
+mod identity;
+mod links;
 pub mod operations;
+mod perform;
+mod start;
+
+use crate::agent::{Action, Agent, Input, Kept};
+use crate::backend::{Backend, Change, Router, Table};
+use crate::config;
+use crate::mtp::LinkEvent;
+use crate::store::Store;
+use crate::usp::endpoint_id::EndpointId;
+use clock::Clock;
+use links::Links;
+use operations::{Done, Operations};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until};
+
+/// Changes of the router that wait at most; the bus waits then, and ubusd drops what it cannot deliver.
+pub const MAX_CHANGES: usize = 64;
+/// How long instance numbers that no controller asked for wait before they are written: flash wears.
+pub const SAVE_DELAY: Duration = Duration::from_secs(30);
+/// How long links may take for their goodbye.
+pub const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Where the router is, and where the agent keeps its own.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// UCI packages; None for `/etc/config` below the root.
+    pub config_dir: Option<PathBuf>,
+    /// What must survive a reboot; None for `/etc/usp-agent` below the root.
+    pub state_dir: Option<PathBuf>,
+    /// The socket of ubusd; None for `/var/run/ubus/ubus.sock` below the root.
+    pub ubus: Option<PathBuf>,
+    /// The router's file system; None for `/`.
+    pub root: Option<PathBuf>,
+    /// A folder of recorded answers instead of a router.
+    pub fixtures: Option<PathBuf>,
+    /// Counts more than `log_level` of the configuration.
+    pub log_level: Option<log::LevelFilter>,
+}
+
+/// Why the agent did not start, or did not go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another agent runs on this state folder.
+    Running(PathBuf),
+    /// A folder or file that the agent cannot do without.
+    Folder(PathBuf, std::io::Error),
+    /// The built-in data model is broken: a bug.
+    Model(String),
+    /// Signals or the runtime are refused by the system.
+    System(std::io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running(lock) => write!(
+                f,
+                "another usp-agent holds {}; stop it (/etc/init.d/usp-agent stop), or give this one its own --state-dir",
+                lock.display()
+            ),
+            Self::Folder(path, error) => write!(f, "{}: {error}; give a folder that can be written", path.display()),
+            Self::Model(what) => write!(f, "the data model cannot be used: {what}; `usp-agent check` tells more"),
+            Self::System(error) => write!(f, "the system refuses: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs the agent until SIGTERM or SIGINT. Must run within a `LocalSet`.
+///
+/// # Errors
+/// [`Failure`], before anything was sent.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let signals = Signals::new().map_err(Failure::System)?;
+    let mut daemon = Daemon::start(options).await?;
+    daemon.serve(signals).await;
+    daemon.stop().await;
+    Ok(())
+}
+
+/// [`run`] on a runtime of its own, on this thread.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_blocking(options: Options) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
+    tokio::task::LocalSet::new().block_on(&runtime, run(options))
+}
+
+/// A running agent and everything around it.
+struct Daemon {
+    agent: Agent<Router>,
+    own_id: EndpointId,
+    store: Store,
+    clock: Clock,
+    links: Links,
+    operations: Operations,
+    link_events: Receiver<LinkEvent>,
+    changes: Receiver<Change>,
+    done: Receiver<Done>,
+    log_level: Option<log::LevelFilter>,
+    wake_at: Option<Instant>,
+    /// Instance numbers that are not on flash yet, and when they should be.
+    numbers: Option<(Instant, String)>,
+    /// A reboot was asked for and begins when everything before it was sent.
+    rebooting: bool,
+    /// Held as long as this lives: no second agent on the same state.
+    _lock: std::fs::File,
+}
+
+/// What the operator or procd says.
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+impl Daemon {
+    /// The loop: whatever happens next, one at a time.
+    async fn serve(&mut self, mut signals: Signals) {
+        while !self.rebooting {
+            tokio::select! {
+                biased;
+                _ = signals.terminate.recv() => return log::info!("event=stopping reason=SIGTERM"),
+                _ = signals.interrupt.recv() => return log::info!("event=stopping reason=SIGINT"),
+                _ = signals.reload.recv() => self.reload().await,
+                Some(event) = self.link_events.recv() => self.link_event(event).await,
+                Some(done) = self.done.recv() => self.operation_done(done).await,
+                Some(change) = self.changes.recv() => self.changed(change).await,
+                () = until(self.wake_at) => self.wake().await,
+                () = until(self.numbers.as_ref().map(|(at, _)| *at)) => self.save_numbers(),
+                () = self.clock.was_set() => self.clock_set().await,
+            }
+        }
+    }
+
+    /// Gives the agent an input and performs what it says.
+    async fn handle(&mut self, input: Input) {
+        let actions = self.agent.handle(input, self.clock.now()).await;
+        let asked = actions.iter().any(|action| matches!(action, Action::ConfigWritten(_)));
+        for action in actions {
+            self.perform(action, asked).await;
+        }
+    }
+
+    async fn link_event(&mut self, event: LinkEvent) {
+        let input = self.links.event(event, &mut self.agent.model().facts());
+        if let Some(input) = input {
+            self.handle(input).await;
+        }
+        if self.agent.model().facts().changed() {
+            self.handle(Input::FactsChanged).await;
+        }
+    }
+
+    async fn operation_done(&mut self, done: Done) {
+        self.operations.forget(done.request);
+        self.handle(Input::OperationDone { request: done.request, outcome: done.outcome }).await;
+    }
+
+    async fn changed(&mut self, change: Change) {
+        if let Change::Event(name, data) = &change
+            && is_uplink(name, data)
+        {
+            log::debug!("event=ifup action=try-links-now");
+            self.links.try_now();
+        }
+        let ours = matches!(&change, Change::Package(name) if &**name == config::PACKAGE);
+        self.handle(Input::Changed(change)).await;
+        if ours {
+            self.follow_config().await;
+        }
+    }
+
+    async fn wake(&mut self) {
+        self.wake_at = None;
+        let begun = Instant::now();
+        self.handle(Input::Wake).await;
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.handle(Input::WakeTook(took)).await;
+    }
+
+    async fn clock_set(&mut self) {
+        if self.clock.look() {
+            log::info!("event=clock-set");
+            self.handle(Input::TimeSynchronized).await;
+        }
+    }
+
+    /// SIGHUP: the configuration may have changed.
+    async fn reload(&mut self) {
+        log::info!("event=reload reason=SIGHUP");
+        self.handle(Input::ConfigChanged).await;
+        self.follow_config().await;
+    }
+
+    /// Log level and links follow the configuration; what did not change goes on undisturbed.
+    async fn follow_config(&mut self) {
+        match self.agent.model().backend().package(config::PACKAGE).await {
+            Ok(package) => {
+                log::set_max_level(self.log_level.unwrap_or_else(|| start::log_level(&package)));
+                let facts = &mut self.agent.model().facts();
+                let lost = self.links.follow(&package, &self.own_id, facts);
+                drop(package);
+                self.lost(lost).await;
+            }
+            Err(error) => log::error!("event=config-unreadable cause=\"{error}\" effect=links-stay-as-they-are"),
+        }
+    }
+
+    /// Channels of links that were ended by us.
+    async fn lost(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            self.handle(input).await;
+        }
+        self.handle(Input::FactsChanged).await;
+    }
+
+    fn save_numbers(&mut self) {
+        if let Some((_, text)) = self.numbers.take() {
+            self.keep(Kept::Instances, &text);
+        }
+    }
+
+    /// Controllers are told, links end, what must survive is written.
+    async fn stop(&mut self) {
+        self.handle(Input::Stopping).await;
+        self.operations.cancel_all();
+        self.save_numbers();
+        self.links.shut_down(GOODBYE, &mut self.link_events).await;
+        log::info!("event=stopped");
+    }
+}
+
+/// netifd says that an interface is up, or got another address.
+fn is_uplink(event: &str, data: &Table) -> bool {
+    let action = data.get("action").and_then(|action| action.as_str());
+    event == "network.interface" && matches!(action, Some("ifup" | "ifupdate"))
+}
+
+/// Never where there is no such moment.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

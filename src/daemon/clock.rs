@@ -1,0 +1,102 @@
+//! The clock: a time that never jumps, the time of day, and whether that can be believed.
+//!
+//! A router without a battery starts in the past until NTP tells it the time. The kernel tells of that moment (a timer
+//! that is cancelled when the clock is set), so nobody has to look again and again.
+
+use crate::agent::Now;
+use crate::mtp::tls;
+use rustix::time::{TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+use rustix::time::{Itimerspec, Timespec};
+use std::os::fd::OwnedFd;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::unix::AsyncFd;
+
+/// A clock that shows less was never set: 2026-01-01.
+const PLAUSIBLE: u64 = 1_767_225_600;
+/// A moment that does not come: in the year 2100, small enough for a 32-bit time of day where there still is one.
+const NEVER: i64 = 0x7fff_0000;
+
+pub(super) struct Clock {
+    started: Instant,
+    /// None where the kernel has no such timer.
+    jumps: Option<AsyncFd<OwnedFd>>,
+    /// Shared with TLS, which checks dates by it.
+    is_set: tls::Clock,
+}
+
+impl Clock {
+    /// Must run within the runtime.
+    pub(super) fn new() -> Self {
+        let jumps = jump_timer().and_then(|timer| AsyncFd::new(timer).map_err(Into::into));
+        let jumps = jumps.inspect_err(|error| log::warn!("clock=unwatched cause=\"{error}\"")).ok();
+        Self { started: Instant::now(), jumps, is_set: tls::Clock::new(unix_seconds() >= PLAUSIBLE) }
+    }
+
+    /// For TLS.
+    pub(super) fn for_tls(&self) -> tls::Clock {
+        self.is_set.clone()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            monotonic_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),
+            clock_is_set: self.is_set.is_set(),
+        }
+    }
+
+    /// The moment of a [`Now::monotonic_ms`].
+    pub(super) fn instant(&self, monotonic_ms: u64) -> tokio::time::Instant {
+        let after = std::time::Duration::from_millis(monotonic_ms);
+        // A deadline beyond what the clock can show is a year away.
+        let year = std::time::Duration::from_secs(31_536_000);
+        self.started.checked_add(after).unwrap_or_else(|| Instant::now() + year).into()
+    }
+
+    /// Ends when somebody set the clock.
+    pub(super) async fn was_set(&self) {
+        let Some(timer) = &self.jumps else { return std::future::pending().await };
+        loop {
+            let Ok(mut ready) = timer.readable().await else { return std::future::pending().await };
+            let mut count = [0; 8];
+            let read = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut count)?));
+            match read {
+                // ECANCELED says that the clock was set.
+                Ok(_) => {
+                    let _ = arm(timer.get_ref());
+                    return;
+                }
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Looks at the clock again; true where it can be believed from now on.
+    pub(super) fn look(&self) -> bool {
+        let now_set = !self.is_set.is_set() && unix_seconds() >= PLAUSIBLE;
+        if now_set {
+            self.is_set.mark_set();
+        }
+        now_set
+    }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn jump_timer() -> rustix::io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    arm(&timer)?;
+    Ok(timer)
+}
+
+fn arm(timer: &OwnedFd) -> rustix::io::Result<()> {
+    let never = Itimerspec {
+        it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: Timespec { tv_sec: NEVER, tv_nsec: 0 },
+    };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    timerfd_settime(timer, flags, &never).map(drop)
+}
