@@ -13,6 +13,7 @@ pub mod coverage;
 mod logger;
 pub mod mapping;
 pub mod record_fixtures;
+mod run;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ const CONFIG_DIR: Flag = Flag { name: "config-dir", value: Some("DIR"), doc: "UC
 const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's file system (default /)" };
 
 const VERBS: &[Verb] = &[
+    Verb { name: "run", words: "", doc: "run the agent in the foreground", flags: run::FLAGS, run: run::run },
     Verb {
         name: "check",
         words: "",

@@ -5,8 +5,8 @@
 
 use crate::agent::Now;
 use crate::mtp::tls;
-use rustix::time::{TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use rustix::time::{Itimerspec, Timespec};
+use rustix::time::{TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::os::fd::OwnedFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::unix::AsyncFd;
@@ -27,7 +27,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Must run within the runtime.
     pub(super) fn new() -> Self {
-        let jumps = jump_timer().and_then(|timer| AsyncFd::new(timer).map_err(Into::into));
+        let jumps = jump_timer().map_err(std::io::Error::from).and_then(AsyncFd::new);
         let jumps = jumps.inspect_err(|error| log::warn!("clock=unwatched cause=\"{error}\"")).ok();
         Self { started: Instant::now(), jumps, is_set: tls::Clock::new(unix_seconds() >= PLAUSIBLE) }
     }

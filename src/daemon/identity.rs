@@ -1,11 +1,12 @@
 //! Who the agent is: the configured endpoint id, else one that the hardware gives.
 
+use super::Failure;
 use crate::backend::uci::Package;
 use crate::backend::{Backend, Router};
 use crate::config;
 use crate::model::{Everything, Model};
 use crate::store::Store;
-use crate::usp::endpoint_id::EndpointId;
+use crate::usp::endpoint_id::{EndpointId, EndpointIdError};
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// The document that keeps an id made by chance.
@@ -13,20 +14,20 @@ const DOCUMENT: &str = "identity";
 
 /// The endpoint id: option EndpointID, `os::OUI-SERIAL` of what `Device.DeviceInfo.` tells, or, on hardware that tells
 /// nothing, a random `uuid::` that is kept.
-pub(super) async fn endpoint_id(model: &Model<Router>, store: &Store) -> EndpointId {
+pub(super) async fn endpoint_id(model: &Model<Router>, store: &Store) -> Result<EndpointId, Failure> {
     let package = model.backend().package(config::PACKAGE).await;
     if let Some(id) = package.ok().and_then(|package| configured(&package)) {
-        return id;
+        return Ok(id);
     }
     let oui = parameter(model, "Device.DeviceInfo.ManufacturerOUI").await;
     let serial = parameter(model, "Device.DeviceInfo.SerialNumber").await;
     if !oui.is_empty() && !serial.is_empty() && serial != "Unknown" {
         match EndpointId::os(&oui, &serial) {
-            Ok(id) => return id,
+            Ok(id) => return Ok(id),
             Err(error) => log::warn!("endpoint-id=unfit oui={oui} serial={serial} cause=\"{error}\""),
         }
     }
-    kept(store)
+    kept(store).map_err(|error| Failure::Model(format!("there is no endpoint id: {error}")))
 }
 
 fn configured(package: &Package) -> Option<EndpointId> {
@@ -52,16 +53,16 @@ async fn parameter(model: &Model<Router>, path: &str) -> String {
 }
 
 /// What no hardware tells must not change by itself, so it is written once.
-fn kept(store: &Store) -> EndpointId {
+fn kept(store: &Store) -> Result<EndpointId, EndpointIdError> {
     if let Some(id) = store.load(DOCUMENT).and_then(|text| EndpointId::lenient(text.trim()).ok()) {
-        return id;
+        return Ok(id);
     }
     let id = random_uuid();
     log::warn!("endpoint-id={id} cause=the-hardware-tells-no-serial-number advice=set-EndpointID");
     if let Err(error) = store.save(DOCUMENT, &id) {
         log::error!("state=unwritable document={DOCUMENT} cause=\"{error}\" effect=another-id-at-the-next-start");
     }
-    EndpointId::lenient(&id).unwrap_or_else(|_| unreachable!("a uuid is visible ASCII"))
+    EndpointId::lenient(&id)
 }
 
 /// A version 4 UUID in the form of TR-369's scheme `uuid`.

@@ -9,6 +9,7 @@ mod identity;
 mod links;
 pub mod operations;
 mod perform;
+mod settings;
 mod start;
 
 use crate::agent::{Action, Agent, Input, Kept};
@@ -20,6 +21,7 @@ use crate::usp::endpoint_id::EndpointId;
 use clock::Clock;
 use links::Links;
 use operations::{Done, Operations};
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,6 +92,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut daemon = Daemon::start(options).await?;
     daemon.serve(signals).await;
     daemon.stop().await;
+    if let Some(reset) = daemon.rebooting {
+        daemon.reboot_now(reset).await;
+    }
     Ok(())
 }
 
@@ -114,11 +119,17 @@ struct Daemon {
     changes: Receiver<Change>,
     done: Receiver<Done>,
     log_level: Option<log::LevelFilter>,
+    /// What the agent is to be told next.
+    pending: VecDeque<Input>,
+    /// Links and log level are to follow the configuration.
+    config_changed: bool,
     wake_at: Option<Instant>,
     /// Instance numbers that are not on flash yet, and when they should be.
     numbers: Option<(Instant, String)>,
-    /// A reboot was asked for and begins when everything before it was sent.
-    rebooting: bool,
+    /// A reboot was asked for (true: to factory defaults) and begins when everything before it was sent.
+    rebooting: Option<bool>,
+    /// The router is the machine this runs on, not a folder that stands for one.
+    on_this_machine: bool,
     /// Held as long as this lives: no second agent on the same state.
     _lock: std::fs::File,
 }
@@ -143,19 +154,33 @@ impl Signals {
 impl Daemon {
     /// The loop: whatever happens next, one at a time.
     async fn serve(&mut self, mut signals: Signals) {
-        while !self.rebooting {
+        while self.rebooting.is_none() {
             tokio::select! {
                 biased;
                 _ = signals.terminate.recv() => return log::info!("event=stopping reason=SIGTERM"),
                 _ = signals.interrupt.recv() => return log::info!("event=stopping reason=SIGINT"),
-                _ = signals.reload.recv() => self.reload().await,
-                Some(event) = self.link_events.recv() => self.link_event(event).await,
-                Some(done) = self.done.recv() => self.operation_done(done).await,
-                Some(change) = self.changes.recv() => self.changed(change).await,
+                _ = signals.reload.recv() => self.reload(),
+                Some(event) = self.link_events.recv() => self.link_event(event),
+                Some(done) = self.done.recv() => self.operation_done(done),
+                Some(change) = self.changes.recv() => self.changed(change),
                 () = until(self.wake_at) => self.wake().await,
                 () = until(self.numbers.as_ref().map(|(at, _)| *at)) => self.save_numbers(),
-                () = self.clock.was_set() => self.clock_set().await,
+                () = self.clock.was_set() => self.clock_set(),
             }
+            self.settle().await;
+        }
+    }
+
+    /// Tells the agent whatever waits, and follows the configuration, until nothing more comes of it.
+    async fn settle(&mut self) {
+        loop {
+            while let Some(input) = self.pending.pop_front() {
+                self.handle(input).await;
+            }
+            if !std::mem::take(&mut self.config_changed) {
+                return;
+            }
+            self.follow_config().await;
         }
     }
 
@@ -168,33 +193,28 @@ impl Daemon {
         }
     }
 
-    async fn link_event(&mut self, event: LinkEvent) {
+    fn link_event(&mut self, event: LinkEvent) {
+        let state_changes = !matches!(event, LinkEvent::Record { .. } | LinkEvent::Remark { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
-        if let Some(input) = input {
-            self.handle(input).await;
-        }
-        if self.agent.model().facts().changed() {
-            self.handle(Input::FactsChanged).await;
-        }
+        // The agent looks at its facts with every input; without one it must be told to.
+        self.pending.extend(input.or(state_changes.then_some(Input::FactsChanged)));
     }
 
-    async fn operation_done(&mut self, done: Done) {
+    fn operation_done(&mut self, done: Done) {
         self.operations.forget(done.request);
-        self.handle(Input::OperationDone { request: done.request, outcome: done.outcome }).await;
+        self.pending.push_back(Input::OperationDone { request: done.request, outcome: done.outcome });
     }
 
-    async fn changed(&mut self, change: Change) {
-        if let Change::Event(name, data) = &change
-            && is_uplink(name, data)
-        {
-            log::debug!("event=ifup action=try-links-now");
-            self.links.try_now();
+    fn changed(&mut self, change: Change) {
+        match &change {
+            Change::Event(name, data) if is_uplink(name, data) => {
+                log::debug!("event=ifup action=try-links-now");
+                self.links.try_now();
+            }
+            Change::Package(name) if &**name == config::PACKAGE => self.config_changed = true,
+            _ => {}
         }
-        let ours = matches!(&change, Change::Package(name) if &**name == config::PACKAGE);
-        self.handle(Input::Changed(change)).await;
-        if ours {
-            self.follow_config().await;
-        }
+        self.pending.push_back(Input::Changed(change));
     }
 
     async fn wake(&mut self) {
@@ -205,40 +225,33 @@ impl Daemon {
         self.handle(Input::WakeTook(took)).await;
     }
 
-    async fn clock_set(&mut self) {
+    fn clock_set(&mut self) {
         if self.clock.look() {
             log::info!("event=clock-set");
-            self.handle(Input::TimeSynchronized).await;
+            self.pending.push_back(Input::TimeSynchronized);
         }
     }
 
     /// SIGHUP: the configuration may have changed.
-    async fn reload(&mut self) {
+    fn reload(&mut self) {
         log::info!("event=reload reason=SIGHUP");
-        self.handle(Input::ConfigChanged).await;
-        self.follow_config().await;
+        self.pending.push_back(Input::ConfigChanged);
+        self.config_changed = true;
     }
 
     /// Log level and links follow the configuration; what did not change goes on undisturbed.
     async fn follow_config(&mut self) {
-        match self.agent.model().backend().package(config::PACKAGE).await {
-            Ok(package) => {
-                log::set_max_level(self.log_level.unwrap_or_else(|| start::log_level(&package)));
-                let facts = &mut self.agent.model().facts();
-                let lost = self.links.follow(&package, &self.own_id, facts);
-                drop(package);
-                self.lost(lost).await;
+        let package = match self.agent.model().backend().package(config::PACKAGE).await {
+            Ok(package) => package,
+            Err(error) => {
+                let file = config::PACKAGE;
+                return log::error!("/etc/config/{file}: {error}; links stay as they are until that is repaired");
             }
-            Err(error) => log::error!("event=config-unreadable cause=\"{error}\" effect=links-stay-as-they-are"),
-        }
-    }
-
-    /// Channels of links that were ended by us.
-    async fn lost(&mut self, inputs: Vec<Input>) {
-        for input in inputs {
-            self.handle(input).await;
-        }
-        self.handle(Input::FactsChanged).await;
+        };
+        log::set_max_level(self.log_level.unwrap_or_else(|| start::log_level(&package)));
+        let inputs = self.links.follow(&package, &self.own_id, &mut self.agent.model().facts());
+        self.pending.extend(inputs);
+        self.pending.push_back(Input::FactsChanged);
     }
 
     fn save_numbers(&mut self) {

@@ -115,7 +115,13 @@ impl Controller {
     }
 
     /// Meets an agent at a broker on the loopback: listens to `own_topic`, speaks to `agent_topic`.
-    pub fn at_broker(own_id: &EndpointId, port: u16, version: mqtt::Version, own_topic: &str, agent_topic: &str) -> Self {
+    pub fn at_broker(
+        own_id: &EndpointId,
+        port: u16,
+        version: mqtt::Version,
+        own_topic: &str,
+        agent_topic: &str,
+    ) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = mqtt::Settings {
             host: "127.0.0.1".into(),
@@ -214,7 +220,8 @@ impl Controller {
     /// Also [`Trouble::Failed`] for the first path that failed.
     pub async fn get(&mut self, paths: &[&str]) -> Result<Vec<(String, String)>, Trouble> {
         let param_paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        let RespType::GetResp(response) = self.request(ReqType::Get(msg::Get { param_paths, max_depth: 0 })).await? else {
+        let RespType::GetResp(response) = self.request(ReqType::Get(msg::Get { param_paths, max_depth: 0 })).await?
+        else {
             return Err(Trouble::Unexpected);
         };
         let mut all = Vec::new();
@@ -266,11 +273,16 @@ impl Controller {
             value: (*value).to_owned(),
             required: true,
         };
-        let create =
-            msg::add::CreateObject { obj_path: table.to_owned(), param_settings: settings.iter().map(setting).collect() };
+        let create = msg::add::CreateObject {
+            obj_path: table.to_owned(),
+            param_settings: settings.iter().map(setting).collect(),
+        };
         let add = msg::Add { allow_partial: false, create_objs: vec![create] };
-        let RespType::AddResp(response) = self.request(ReqType::Add(add)).await? else { return Err(Trouble::Unexpected) };
-        let created = response.created_obj_results.into_iter().next().and_then(|result| result.oper_status?.oper_status);
+        let RespType::AddResp(response) = self.request(ReqType::Add(add)).await? else {
+            return Err(Trouble::Unexpected);
+        };
+        let created =
+            response.created_obj_results.into_iter().next().and_then(|result| result.oper_status?.oper_status);
         match created {
             Some(OperStatus::OperSuccess(success)) => Ok(success.instantiated_path),
             Some(OperStatus::OperFailure(failure)) => {
@@ -305,7 +317,9 @@ impl Controller {
             return Err(Trouble::Unexpected);
         };
         match response.operation_results.into_iter().next().and_then(|result| result.operation_resp) {
-            Some(OperationResp::ReqOutputArgs(output)) => Ok(Operated::Output(output.output_args.into_iter().collect())),
+            Some(OperationResp::ReqOutputArgs(output)) => {
+                Ok(Operated::Output(output.output_args.into_iter().collect()))
+            }
             Some(OperationResp::ReqObjPath(path)) => Ok(Operated::Request(path)),
             Some(OperationResp::CmdFailure(failure)) => {
                 Err(Trouble::Failed { path: command.to_owned(), code: failure.err_code, text: failure.err_msg })

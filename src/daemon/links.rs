@@ -1,0 +1,358 @@
+//! The links: started and ended as the configuration says, their events told to the agent, their state shown in the
+//! data model.
+
+use super::settings;
+use crate::agent::{ChannelId, Input, Link, PeerFacts, Protocol, Route};
+use crate::backend::uci::Package;
+use crate::config::links::{Reach, Transport};
+use crate::config::{self, Warning};
+use crate::model::Facts;
+use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
+use crate::usp::endpoint_id::EndpointId;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// All links.
+pub(super) struct Links {
+    running: BTreeMap<LinkId, Running>,
+    /// Links that were told to end, and those that have.
+    ending: Vec<JoinHandle<()>>,
+    last_id: u32,
+    events: Sender<LinkEvent>,
+    clock: tls::Clock,
+    /// Section and endpoint id of every enabled controller: whoever comes to a server may be one.
+    controllers: Vec<(Box<str>, Box<str>)>,
+    /// Told once.
+    warnings: Vec<Warning>,
+}
+
+/// A link that runs.
+struct Running {
+    settings: config::links::Link,
+    handle: LinkHandle,
+    task: JoinHandle<()>,
+    up: BTreeMap<u32, Peer>,
+    /// Tries since it was last up.
+    tries: u32,
+}
+
+impl Links {
+    pub(super) fn new(clock: tls::Clock) -> (Self, Receiver<LinkEvent>) {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let links = Self {
+            running: BTreeMap::new(),
+            ending: Vec::new(),
+            last_id: 0,
+            events,
+            clock,
+            controllers: Vec::new(),
+            warnings: Vec::new(),
+        };
+        (links, heard)
+    }
+
+    /// Starts, changes and ends links so that they are what the package says. The inputs tell the agent of channels
+    /// that are gone by that, or reach others.
+    pub(super) fn follow(&mut self, package: &Package, own_id: &EndpointId, facts: &mut Facts) -> Vec<Input> {
+        let (wanted, unused) = config::links::links(package, own_id.as_str());
+        self.warn(config::check(package).into_iter().chain(unused).collect());
+        self.controllers = enabled_controllers(package);
+        let mut inputs = Vec::new();
+        let gone = |link: &Running| !wanted.iter().any(|wanted| same_connection(wanted, &link.settings));
+        let gone: Vec<LinkId> = self.running.iter().filter(|(_, link)| gone(link)).map(|(id, _)| *id).collect();
+        for id in gone {
+            inputs.extend(self.end(id, facts));
+        }
+        show_sections(package, facts);
+        for link in wanted {
+            match self.running.iter_mut().find(|(_, running)| same_connection(&link, &running.settings)) {
+                Some((id, running)) => inputs.extend(running.adjust(*id, link)),
+                None => self.start(link, own_id, facts),
+            }
+        }
+        inputs
+    }
+
+    fn warn(&mut self, warnings: Vec<Warning>) {
+        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
+            log::warn!("/etc/config/{}:{warning}", config::PACKAGE);
+        }
+        self.warnings = warnings;
+    }
+
+    fn start(&mut self, link: config::links::Link, own_id: &EndpointId, facts: &mut Facts) {
+        self.last_id += 1;
+        let id = LinkId(self.last_id);
+        match settings::start(&link, id, own_id, &self.clock, self.events.clone()) {
+            Ok((handle, task)) => {
+                log::info!("link={} section={} action=start", id.0, link.section);
+                let running = Running { settings: link, handle, task, up: BTreeMap::new(), tries: 0 };
+                running.show(facts);
+                self.running.insert(id, running);
+            }
+            Err(why) => {
+                log::error!("section={} action=not-started cause=\"{why}\"", link.section);
+                if let Some(mtp) = &link.mtp {
+                    facts.set("mtp", mtp, "Status", "Error");
+                }
+            }
+        }
+    }
+
+    /// Ends a link in order; its channels are gone for the agent at once.
+    fn end(&mut self, id: LinkId, facts: &mut Facts) -> Vec<Input> {
+        let Some(mut link) = self.running.remove(&id) else { return Vec::new() };
+        log::info!("link={} section={} action=end", id.0, link.settings.section);
+        let sessions = std::mem::take(&mut link.up);
+        link.show(facts);
+        self.ending.retain(|task| !task.is_finished());
+        let Running { handle, task, .. } = link;
+        self.ending.push(tokio::task::spawn_local(async move {
+            // A queue that is full means a peer that stalls: it is not asked twice.
+            if handle.commands.try_send(LinkCommand::Shutdown).is_err() {
+                task.abort();
+            }
+            let _ = task.await;
+        }));
+        sessions.keys().map(|session| Input::Lost { channel: ChannelId(id.0, *session) }).collect()
+    }
+
+    /// Disconnects and connects again the MQTT client of this section.
+    pub(super) fn reconnect(&mut self, section: &str, own_id: &EndpointId, facts: &mut Facts) -> Vec<Input> {
+        let found = self.running.iter().find(|(_, link)| &*link.settings.section == section);
+        let Some((id, link)) = found.map(|(id, link)| (*id, link.settings.clone())) else { return Vec::new() };
+        let inputs = self.end(id, facts);
+        self.start(link, own_id, facts);
+        inputs
+    }
+
+    /// The uplink is back: waiting links try now.
+    pub(super) fn try_now(&self) {
+        for link in self.running.values() {
+            let _ = link.handle.commands.try_send(LinkCommand::TryNow);
+        }
+    }
+
+    /// Hands a record to its link.
+    pub(super) fn send(&self, channel: ChannelId, to: Destination, record: Bytes) {
+        let Some(link) = self.running.get(&LinkId(channel.0)) else {
+            return log::debug!("link={} session={} record=dropped cause=link-ended", channel.0, channel.1);
+        };
+        let send = LinkCommand::Send { channel: Channel { link: LinkId(channel.0), session: channel.1 }, record, to };
+        if link.handle.commands.try_send(send).is_err() {
+            log::warn!("link={} session={} record=dropped cause=peer-stalls", channel.0, channel.1);
+        }
+    }
+
+    /// Ends one channel.
+    pub(super) fn close(&self, channel: ChannelId, code: u16, reason: Box<str>) {
+        if let Some(link) = self.running.get(&LinkId(channel.0)) {
+            let channel = Channel { link: LinkId(channel.0), session: channel.1 };
+            let _ = link.handle.commands.try_send(LinkCommand::Close { channel, code, reason });
+        }
+    }
+
+    /// What an event of a link means to the agent, if anything.
+    pub(super) fn event(&mut self, event: LinkEvent, facts: &mut Facts) -> Option<Input> {
+        match event {
+            LinkEvent::Connected { channel, peer } => self.connected(channel, peer, facts),
+            LinkEvent::Record { channel, bytes, reply_to } => {
+                let link = self.running.get(&channel.link)?;
+                link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
+            }
+            LinkEvent::Lost { channel, why, retry_in } => self.lost(channel, &why, retry_in, facts),
+            LinkEvent::Remark { link, what } => {
+                log::warn!("link={} remark=\"{what}\"", link.0);
+                None
+            }
+        }
+    }
+
+    fn connected(&mut self, channel: Channel, peer: Peer, facts: &mut Facts) -> Option<Input> {
+        let link = self.running.get_mut(&channel.link)?;
+        log::info!(
+            "link={} session={} section={} peer={} encrypted={} event=connected",
+            channel.link.0,
+            channel.session,
+            link.settings.section,
+            peer.address,
+            peer.encrypted
+        );
+        link.tries = 0;
+        let guests = &self.controllers;
+        let told = link.told(&peer, guests);
+        link.up.insert(channel.session, peer);
+        link.show(facts);
+        Some(Input::Connected { channel: id(channel), link: told })
+    }
+
+    fn lost(&mut self, channel: Channel, why: &str, retry_in: Option<u64>, facts: &mut Facts) -> Option<Input> {
+        let link = self.running.get_mut(&channel.link)?;
+        let retry = retry_in.map_or_else(|| "never".to_owned(), |ms| format!("{}.{:03}s", ms / 1000, ms % 1000));
+        let (number, section) = (channel.link.0, &link.settings.section);
+        log::warn!(
+            "link={number} session={} section={section} event=lost cause=\"{why}\" retry-in={retry}",
+            channel.session
+        );
+        let was_up = link.up.remove(&channel.session).is_some();
+        if retry_in.is_some() {
+            link.tries = link.tries.saturating_add(1);
+        }
+        link.show(facts);
+        if retry_in.is_none() && channel.session == 0 {
+            link.show_error(facts);
+        }
+        was_up.then(|| Input::Lost { channel: id(channel) })
+    }
+
+    /// Every link says goodbye; what takes longer is dropped.
+    pub(super) async fn shut_down(&mut self, limit: Duration, events: &mut Receiver<LinkEvent>) {
+        let until = Instant::now() + limit;
+        let mut facts = Facts::default();
+        for id in self.running.keys().copied().collect::<Vec<_>>() {
+            self.end(id, &mut facts);
+        }
+        for mut task in self.ending.drain(..) {
+            // Links wait while nobody takes their events.
+            let ended = async {
+                loop {
+                    tokio::select! {
+                        _ = &mut task => return,
+                        Some(_) = events.recv() => {}
+                    }
+                }
+            };
+            if timeout_at(until, ended).await.is_err() {
+                return log::warn!("links=dropped cause=goodbye-took-too-long");
+            }
+        }
+    }
+}
+
+impl Running {
+    /// What of a new configuration needs no new connection.
+    fn adjust(&mut self, id: LinkId, wanted: config::links::Link) -> Vec<Input> {
+        if wanted.filters != self.settings.filters {
+            let _ = self.handle.commands.try_send(LinkCommand::Filters(wanted.filters.clone()));
+        }
+        let rerouted = wanted.controllers != self.settings.controllers;
+        self.settings = wanted;
+        if !rerouted {
+            return Vec::new();
+        }
+        let again = |(session, peer): (&u32, &Peer)| {
+            let channel = ChannelId(id.0, *session);
+            [Input::Lost { channel }, Input::Connected { channel, link: self.told(peer, &[]) }]
+        };
+        self.up.iter().flat_map(again).collect()
+    }
+
+    /// A session as the agent wants to know it.
+    fn told(&self, peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Link {
+        let protocol = match self.settings.transport {
+            Transport::Mqtt(_) => Protocol::Mqtt { level: peer.mqtt_level },
+            Transport::WebSocketClient(_) | Transport::WebSocketServer(_) => Protocol::WebSocket,
+        };
+        let routes = match self.settings.transport {
+            Transport::WebSocketServer(_) => guest(peer, guests).into_iter().collect(),
+            _ => self.settings.controllers.iter().map(route).collect(),
+        };
+        let facts = PeerFacts { encrypted: peer.encrypted, certificate_ids: peer.certificate_ids.clone() };
+        Link { protocol, routes, response_topic: peer.response_topic.clone(), peer: facts }
+    }
+
+    /// The state of the link in the data model.
+    fn show(&self, facts: &mut Facts) {
+        let peer = self.up.values().next();
+        let section = &self.settings.section;
+        match &self.settings.transport {
+            Transport::Mqtt(mqtt) => {
+                let status = match (peer, self.tries) {
+                    (Some(_), _) => "Connected",
+                    (None, 0) => "Connecting",
+                    (None, _) => "Error_BrokerUnreachable",
+                };
+                facts.set("mqtt", section, "Status", status);
+                let assigned = peer.and_then(|peer| peer.assigned_client_id.as_deref());
+                if let Some(client_id) = assigned {
+                    facts.set("mqtt", section, "ClientID", client_id);
+                }
+                let topic = peer.and_then(|peer| peer.response_topic.as_deref()).unwrap_or_default();
+                let discovered = if topic == &*mqtt.response_topic { "" } else { topic };
+                facts.set("mqtt", section, "ResponseInformation", discovered);
+                if let Some(mtp) = &self.settings.mtp {
+                    facts.set("mtp", mtp, "Status", if peer.is_some() { "Up" } else { "Down" });
+                    facts.set("mtp", mtp, "ResponseTopicDiscovered", discovered);
+                }
+            }
+            Transport::WebSocketServer(_) => {
+                facts.set("mtp", section, "Status", if self.tries == 0 { "Up" } else { "Error" });
+            }
+            Transport::WebSocketClient(_) => {}
+        }
+        for reach in &self.settings.controllers {
+            facts.set("controller_mtp", &reach.section, "CurrentRetryCount", self.tries.to_string());
+        }
+    }
+
+    fn show_error(&self, facts: &mut Facts) {
+        if let Transport::Mqtt(_) = self.settings.transport {
+            facts.set("mqtt", &self.settings.section, "Status", "Error_Misconfigured");
+        }
+        if let Some(mtp) = &self.settings.mtp {
+            facts.set("mtp", mtp, "Status", "Error");
+        }
+    }
+}
+
+/// Another value of these means another connection.
+fn same_connection(one: &config::links::Link, other: &config::links::Link) -> bool {
+    (&one.section, &one.mtp, &one.transport) == (&other.section, &other.mtp, &other.transport)
+}
+
+/// What a section that is no link shows: links overwrite it.
+fn show_sections(package: &Package, facts: &mut Facts) {
+    let package = config::expand(package);
+    for (kind, table, status) in [("mtp", "mtp", "Down"), ("mqtt", "mqtt", "Disabled")] {
+        let there: Vec<&str> = package.of_kind(kind).map(|section| &*section.name).collect();
+        let gone = |key: &&str| !there.contains(key);
+        let gone: Vec<String> = facts.keys(table).filter(gone).map(str::to_owned).collect();
+        gone.iter().for_each(|key| facts.remove(table, key));
+        for name in there {
+            if facts.get(table, name, "Status").is_none() {
+                facts.set(table, name, "Status", status);
+            }
+        }
+    }
+}
+
+fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
+    let enabled = package.of_kind("controller").filter(|controller| config::truth(controller, "Enable"));
+    enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
+}
+
+/// The controller that a server's peer says to be; with a certificate it must say so too.
+fn guest(peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
+    let claimed = peer.endpoint_id.as_deref()?;
+    let proven = peer.certificate_ids.is_empty() || peer.certificate_ids.iter().any(|id| &**id == claimed);
+    let (section, _) = guests.iter().find(|(_, endpoint_id)| proven && &**endpoint_id == claimed)?;
+    Some(Route { controller: (&**section).into(), ..Route::default() })
+}
+
+fn route(reach: &Reach) -> Route {
+    Route {
+        controller: (&*reach.controller).into(),
+        order: reach.order,
+        topic: (!reach.topic.is_empty()).then(|| reach.topic.clone()),
+        retain_response: reach.retain_response,
+        retain_notify: reach.retain_notify,
+    }
+}
+
+fn id(channel: Channel) -> ChannelId {
+    ChannelId(channel.link.0, channel.session)
+}

@@ -1,0 +1,106 @@
+//! What the agent's actions do.
+
+use super::{Daemon, SAVE_DELAY};
+use crate::agent::{Action, ChannelId, Input, Kept, Operation, ReplyTo};
+use crate::backend::{Backend, Router, Table};
+use crate::config;
+use crate::mtp::Destination;
+use std::process::Command;
+use tokio::time::Instant;
+
+impl Daemon {
+    /// Performs one action; `asked` where the same input wrote the configuration.
+    pub(super) async fn perform(&mut self, action: Action, asked: bool) {
+        match action {
+            Action::Send(outgoing) => self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record),
+            Action::Close { channel, code, reason } => self.close(channel, code, reason),
+            Action::WakeAt { at_ms, reason } => {
+                log::trace!("wake-at={at_ms} reason={reason}");
+                self.wake_at = Some(self.clock.instant(at_ms));
+            }
+            Action::WakeNever => self.wake_at = None,
+            Action::Spawn(operation) => self.spawn(operation).await,
+            Action::CancelOperation(request) => {
+                if let Some(done) = self.operations.cancel(request) {
+                    self.pending.push_back(Input::OperationDone { request, outcome: done.outcome });
+                }
+            }
+            Action::Reconnect(section) => {
+                let inputs = self.links.reconnect(&section, &self.own_id, &mut self.agent.model().facts());
+                self.pending.extend(inputs);
+                self.pending.push_back(Input::FactsChanged);
+            }
+            Action::Reboot { cause, reset } => self.reboot(cause.name(), reset),
+            Action::ConfigWritten(packages) => self.config_changed |= packages.iter().any(|p| &**p == config::PACKAGE),
+            Action::Keep(Kept::Instances, text) if !asked => {
+                let at = self.numbers.take().map_or_else(|| Instant::now() + SAVE_DELAY, |(at, _)| at);
+                self.numbers = Some((at, text));
+            }
+            Action::Keep(kept, text) => {
+                if kept == Kept::Instances {
+                    self.numbers = None;
+                }
+                self.keep(kept, &text);
+            }
+        }
+    }
+
+    fn close(&self, channel: ChannelId, code: u16, reason: Box<str>) {
+        log::debug!("link={} session={} action=close code={code} reason=\"{reason}\"", channel.0, channel.1);
+        self.links.close(channel, code, reason);
+    }
+
+    async fn spawn(&mut self, operation: Operation) {
+        log::info!("request={} operation={} event=started", operation.request, operation.path);
+        self.operations.spawn(operation, self.agent.model()).await;
+    }
+
+    /// Writes one document; without it the agent goes on.
+    pub(super) fn keep(&self, kept: Kept, text: &str) {
+        let name = document(kept);
+        let written = if text.is_empty() { self.store.remove(name) } else { self.store.save(name, text) };
+        if let Err(error) = written {
+            log::error!("state=unwritten document={name} cause=\"{error}\" effect=forgotten-by-a-reboot");
+        }
+    }
+
+    fn reboot(&mut self, cause: &'static str, reset: bool) {
+        log::warn!("event=reboot cause={cause} reset={reset}");
+        self.rebooting = Some(reset);
+    }
+
+    /// After the goodbyes: the router reboots. What stands in for one only says so.
+    pub(super) async fn reboot_now(&self, reset: bool) {
+        let Router::Live(router) = self.agent.model().backend() else {
+            return log::warn!("reboot=skipped cause=recorded-router");
+        };
+        if reset && self.on_this_machine {
+            // -r reboots too; where it is missing, nothing was erased and a reboot would hide that.
+            match Command::new("/sbin/firstboot").args(["-y", "-r"]).status() {
+                Ok(status) if status.success() => return,
+                other => return log::error!("factory-reset=failed cause=\"{other:?}\" check=/sbin/firstboot"),
+            }
+        }
+        if let Err(error) = router.call("system", "reboot", &Table::default()).await {
+            log::error!("reboot=failed cause=\"{error:?}\" check=procd");
+        }
+    }
+}
+
+/// The document that keeps a text.
+pub(super) fn document(kept: Kept) -> &'static str {
+    match kept {
+        Kept::Boot => "boot",
+        Kept::Version => "version",
+        Kept::Notifications => "notifications",
+        Kept::Requests => "requests",
+        Kept::Instances => "instances",
+    }
+}
+
+fn destination(to: ReplyTo) -> Destination {
+    match to {
+        ReplyTo::Peer => Destination::Peer,
+        ReplyTo::Topic { topic, retain } => Destination::Topic { topic, retain },
+    }
+}

@@ -1,0 +1,141 @@
+//! From the configuration's links to the settings of the transports.
+
+use crate::config::links::{Files, Link, Mqtt, Retry, Transport, WebSocketClient, WebSocketServer};
+use crate::config::options::CA_FILE;
+use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, tls, websocket};
+use crate::usp::endpoint_id::EndpointId;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::task::{JoinHandle, spawn_local};
+
+/// Oktopus drops a session that was lost without a close only after its read deadline of 10 s; coming back earlier
+/// leaves it with a session it believes dead.
+const SLOW_RETURN: Duration = Duration::from_secs(11);
+
+/// Starts a link as a task of its own.
+pub(super) fn start(
+    link: &Link,
+    id: LinkId,
+    own_id: &EndpointId,
+    clock: &tls::Clock,
+    events: Sender<LinkEvent>,
+) -> Result<(LinkHandle, JoinHandle<()>), String> {
+    Ok(match &link.transport {
+        Transport::Mqtt(client) => {
+            let settings = broker(client, link, own_id, clock)?;
+            let (handle, task) = mqtt::start(settings, id, events);
+            (handle, spawn_local(task))
+        }
+        Transport::WebSocketClient(client) => {
+            let (handle, task) = websocket::start(websocket_client(client, own_id, clock)?, id, events);
+            (handle, spawn_local(task))
+        }
+        Transport::WebSocketServer(server) => {
+            let (handle, task) = websocket::listen(websocket_server(server, own_id, clock)?, id, events);
+            (handle, spawn_local(task))
+        }
+    })
+}
+
+fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, clock: &tls::Clock) -> Result<mqtt::Settings, String> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.into());
+    Ok(mqtt::Settings {
+        host: client.broker_address.clone(),
+        port: client.broker_port,
+        tls: client.tls.as_ref().map(|files| client_tls(files, None, clock)).transpose()?,
+        version: if client.level == 5 { mqtt::Version::V5 } else { mqtt::Version::V311 },
+        client_id: client.client_id.clone(),
+        own_id: own_id.as_str().into(),
+        username: client.username.clone(),
+        password: client.password.0.clone(),
+        keep_alive: client.keep_alive,
+        clean_start: client.clean_start,
+        session_expiry: Some(client.session_expiry).filter(|seconds| *seconds > 0),
+        request_response_info: client.request_response_info,
+        request_problem_info: client.request_problem_info,
+        will: None,
+        filters: link.filters.clone(),
+        response_topic: given(&client.response_topic),
+        publish_qos: client.publish_qos,
+        retry: policy(client.retry),
+        ack_timeout: mqtt::ACK_TIMEOUT,
+        limits: Limits::default(),
+    })
+}
+
+fn websocket_client(
+    client: &WebSocketClient,
+    own_id: &EndpointId,
+    clock: &tls::Clock,
+) -> Result<websocket::ClientSettings, String> {
+    let expected = Some(client.endpoint_id.clone()).filter(|id| !id.is_empty());
+    Ok(websocket::ClientSettings {
+        host: client.host.clone(),
+        port: client.port,
+        path: client.path.clone(),
+        tls: client.tls.as_ref().map(|files| client_tls(files, expected, clock)).transpose()?,
+        own_id: own_id.as_str().into(),
+        keep_alive: Duration::from_secs(client.keep_alive.into()),
+        retry: policy(client.retry),
+        hold_off_after_loss: if client.slow_return { SLOW_RETURN } else { Duration::ZERO },
+        limits: Limits::default(),
+    })
+}
+
+fn websocket_server(
+    server: &WebSocketServer,
+    own_id: &EndpointId,
+    clock: &tls::Clock,
+) -> Result<websocket::ServerSettings, String> {
+    let address: IpAddr = server.address.parse().map_err(|_| format!("address {} is no IP address", server.address))?;
+    Ok(websocket::ServerSettings {
+        listen: SocketAddr::new(address, server.port),
+        path: server.path.clone(),
+        tls: server.tls.as_ref().map(|files| server_tls(files, clock)).transpose()?,
+        own_id: own_id.as_str().into(),
+        keep_alive: Duration::from_secs(server.keep_alive.into()),
+        limits: Limits::default(),
+    })
+}
+
+fn policy(retry: Retry) -> backoff::Policy {
+    backoff::Policy {
+        minimum: Duration::from_secs(retry.minimum.into()),
+        multiplier: Some(retry.multiplier),
+        maximum: retry.maximum.map(|seconds| Duration::from_secs(seconds.into())),
+    }
+}
+
+fn client_tls(files: &Files, expected_id: Option<Box<str>>, clock: &tls::Clock) -> Result<tls::ClientTls, String> {
+    Ok(tls::ClientTls {
+        trust: trust(files),
+        identity: identity(files)?,
+        versions: tls::Versions::default(),
+        expected_id,
+        clock: clock.clone(),
+    })
+}
+
+fn server_tls(files: &Files, clock: &tls::Clock) -> Result<tls::ServerTls, String> {
+    let identity = identity(files)?.ok_or("a server with TLS needs the options certificate and key")?;
+    Ok(tls::ServerTls {
+        identity,
+        clients: Some(trust(files)),
+        versions: tls::Versions::default(),
+        clock: clock.clone(),
+    })
+}
+
+fn trust(files: &Files) -> tls::Trust {
+    if &*files.ca == CA_FILE { tls::Trust::Bundle(CA_FILE.into()) } else { tls::Trust::File((&*files.ca).into()) }
+}
+
+fn identity(files: &Files) -> Result<Option<tls::Identity>, String> {
+    match (&*files.certificate, &*files.key) {
+        ("", "") => Ok(None),
+        ("", _) => Err("there is a key but no certificate".into()),
+        (_, "") => Err("there is a certificate but no key".into()),
+        (certificate, key) => Ok(Some(tls::Identity { certificate: certificate.into(), key: key.into() })),
+    }
+}
