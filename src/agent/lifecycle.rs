@@ -95,6 +95,7 @@ impl<B: Backend> Agent<B> {
     /// The agent starts: rows that do not persist go, Boot! goes out, everything periodic begins.
     pub(super) async fn start(&mut self, boot: Boot, kept: Vec<(Kept, String)>) {
         self.started_ms = self.now.monotonic_ms;
+        self.introduce();
         self.reload().await;
         self.remove(&["Device.LocalAgent.Subscription.[Persistent==false].".to_owned()]).await;
         self.after.committed.clear();
@@ -107,6 +108,14 @@ impl<B: Backend> Agent<B> {
         for controller in settings.controllers.iter().filter(|c| c.enable && !c.on_boarded) {
             self.on_board(controller).await;
         }
+    }
+
+    /// What `Device.LocalAgent.` says of the agent itself.
+    fn introduce(&mut self) {
+        let mut facts = self.model.facts();
+        facts.set("localagent", "", "EndpointID", self.own.as_str());
+        facts.set("localagent", "", "SoftwareVersion", env!("CARGO_PKG_VERSION"));
+        facts.set("localagent", "", "SupportedProtocols", "MQTT,WebSocket");
     }
 
     async fn boot(&mut self, boot: Boot, version_before: &str) {
