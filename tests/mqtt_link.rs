@@ -519,6 +519,31 @@ async fn shutdown_says_disconnect() {
 }
 
 #[tokio::test]
+async fn the_daemon_can_close_a_connection_and_the_link_comes_back() {
+    let broker = Broker::new().await;
+    let mut link = run(settings(broker.port));
+    let (mut connection, _, _) = broker.subscribed(&[]).await;
+    let (channel, _) = link.connected().await;
+    link.command(LinkCommand::Close { channel, code: 1000, reason: "new credentials".into() });
+    assert_eq!(connection.read().await, Some(Packet { first: 0xe0, body: vec![] }));
+    drop(connection);
+    let (lost, why, _) = link.lost().await;
+    assert!(lost == channel && why.contains("new credentials"), "{why}");
+    broker.subscribed(&[]).await;
+    assert_eq!(link.connected().await.0.session, 2);
+}
+
+#[tokio::test]
+async fn filters_no_broker_takes_are_left_out_with_a_remark() {
+    let broker = Broker::new().await;
+    let mut link = run(Settings { filters: vec![("bad/#/filter".into(), 1)], ..settings(broker.port) });
+    let (_connection, _, subscribe) = broker.subscribed(&[]).await;
+    assert_eq!(subscribe.filters, [(AGENT_TOPIC.into(), 1)]);
+    link.connected().await;
+    assert!(link.remark().await.contains("bad/#/filter"));
+}
+
+#[tokio::test]
 async fn retries_follow_the_policy_and_try_now() {
     let broker = Broker::new().await;
     let policy =

@@ -155,6 +155,53 @@ async fn both_sides_learn_the_certificate_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_peer_with_a_certificate_is_not_pushed_out_by_one_without_it() {
+    let authority = Authority::new("Test CA");
+    let mut both = Setup::new(&authority).start().await;
+    let (channel, peer) = both.client.connected().await;
+    both.server_connected().await;
+
+    let port = peer.address.rsplit(':').next().unwrap().parse().unwrap();
+    let other = authority.issue(Asked { endpoint_id: Some("proto::impostor"), ..Asked::default() });
+    let tls = ClientTls {
+        trust: Trust::File(authority.file.clone()),
+        identity: Some(Identity { certificate: other.certificate, key: other.key }),
+        ..ClientTls::default()
+    };
+    let mut impostor =
+        Link::spawn(32, |id, events| start(ClientSettings { tls: Some(tls), ..client_settings(port) }, id, events));
+    impostor.connected().await;
+    let (_, why, _) = impostor.lost().await;
+    assert!(why.contains("1008"), "{why}");
+    let remark = both.server.remark().await;
+    assert!(remark.contains("without the certificate"), "{remark}");
+    both.client.send(channel, b"still here", Destination::Peer);
+    loop {
+        // The impostor goes on trying.
+        match both.server.event().await {
+            LinkEvent::Record { bytes, .. } => break assert_eq!(&bytes[..], b"still here"),
+            LinkEvent::Remark { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_common_version_is_told() {
+    let authority = Authority::new("Test CA");
+    let address = free_address().await;
+    let issued = authority.issue(Asked { names: &["127.0.0.1"], ..Asked::default() });
+    let identity = Identity { certificate: issued.certificate, key: issued.key };
+    let tls = ServerTls { identity, clients: None, versions: Versions::Only12, clock: Clock::default() };
+    let server = ServerSettings { tls: Some(tls), ..server_settings(address) };
+    let trust = Trust::File(authority.file.clone());
+    let tls = ClientTls { trust, versions: Versions::Only13, ..ClientTls::default() };
+    let client = ClientSettings { tls: Some(tls), ..client_settings(address.port()) };
+    let (_, why, _) = Encrypted::start(server, client).await.client.lost().await;
+    assert!(why.contains("does not accept our TLS versions"), "{why}");
+}
+
+#[tokio::test]
 async fn a_client_without_a_certificate_is_refused() {
     let authority = Authority::new("Test CA");
     for versions in [Versions::Only12, Versions::Only13] {

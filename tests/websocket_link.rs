@@ -507,6 +507,40 @@ async fn the_server_pings_and_loses_a_silent_peer() {
 }
 
 #[tokio::test]
+async fn one_peer_too_many_is_turned_away() {
+    let (mut link, address) = our_server().await;
+    let mut guests = Vec::new();
+    for number in 0..usp_agent::mtp::websocket::MAX_SESSIONS {
+        guests.push(controller_joins(address, &format!("proto::{number}")).await);
+        link.connected().await;
+    }
+    let mut extra = controller_joins(address, "proto::extra").await;
+    assert_eq!(close_code(&mut extra).await, CloseCode::Again);
+    assert!(link.remark().await.contains("turned away"));
+    // One that is known already may come again.
+    let _again = controller_joins(address, "proto::3").await;
+    let events = [link.event().await, link.event().await];
+    assert!(events.iter().any(|event| matches!(event, LinkEvent::Connected { .. })), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_link_does_not_outrun_a_daemon_that_takes_nothing() {
+    let (controller, port) = Controller::new().await;
+    let hasty = Policy { minimum: Duration::from_millis(1), multiplier: None, maximum: None };
+    let mut link =
+        Link::spawn(1, |id, events| start(ClientSettings { retry: hasty, ..client_settings(port) }, id, events));
+    let mut tries = 0;
+    while timeout(Duration::from_millis(400), controller.listener.accept()).await.is_ok() {
+        tries += 1;
+        assert!(tries < 2 * usp_agent::mtp::HELD_EVENTS, "it never stops");
+    }
+    link.lost().await;
+    link.lost().await;
+    link.lost().await;
+    timeout(PATIENCE, controller.listener.accept()).await.expect("it does not go on").unwrap();
+}
+
+#[tokio::test]
 async fn half_open_connections_are_limited_and_cut() {
     let (mut link, address) = our_server().await;
     let mut silent = Vec::new();

@@ -61,3 +61,45 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFault> {
     }
     std::fs::read(path).map_err(|e| fault(format!("cannot be read: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, content: &[u8]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("usp-agent-pem-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    #[test]
+    fn keys_are_read_in_all_three_forms() {
+        let certificate = rcgen::generate_simple_self_signed(vec!["x.example".into()]).unwrap();
+        let certificate = file("certificate", certificate.cert.pem().as_bytes());
+        for (label, expected) in [("PRIVATE KEY", "Pkcs8"), ("EC PRIVATE KEY", "Sec1"), ("RSA PRIVATE KEY", "Pkcs1")] {
+            let pem = format!("-----BEGIN {label}-----\nAQIDBA==\n-----END {label}-----\n");
+            let key = file("key", pem.as_bytes());
+            let (chain, read) = identity(&Identity { certificate: certificate.clone(), key: key.clone() }).unwrap();
+            let form = match read {
+                PrivateKeyDer::Pkcs8(_) => "Pkcs8",
+                PrivateKeyDer::Sec1(_) => "Sec1",
+                PrivateKeyDer::Pkcs1(_) => "Pkcs1",
+                _ => "other",
+            };
+            assert_eq!((chain.len(), form), (1, expected));
+            let _ = std::fs::remove_file(key);
+        }
+        let _ = std::fs::remove_file(certificate);
+    }
+
+    #[test]
+    fn files_of_no_use_are_named_with_the_reason() {
+        let empty = file("empty", b"nothing here");
+        let why = anchors(&Trust::File(empty.clone())).err().unwrap().to_string();
+        assert!(why.contains("usp-agent-pem") && why.contains("holds no certificate"), "{why}");
+        let large = file("large", &vec![b'x'; usize::try_from(MAX_PEM).unwrap() + 1]);
+        let why = anchors(&Trust::Bundle(large.clone())).err().unwrap().to_string();
+        assert!(why.contains("the limit is"), "{why}");
+        [empty, large].iter().for_each(|path| drop(std::fs::remove_file(path)));
+    }
+}

@@ -240,3 +240,56 @@ impl ClientCertVerifier for ClientVerifier {
         self.chain.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, SanType};
+    use rustls::RootCertStore;
+
+    fn certificate(names: &[&str], uris: &[&str]) -> CertificateDer<'static> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn verify(host: &str, expected_id: Option<&str>, certificate: &CertificateDer<'static>) -> Result<(), TlsFault> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let anchors = Anchors { roots, pinned: vec![certificate.clone()], path: "ca.pem".into() };
+        let settings = ClientTls { expected_id: expected_id.map(Into::into), ..ClientTls::default() };
+        let verifier = ServerVerifier::new(anchors, &settings, host).unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let verified = verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now());
+        verified.map(|_| ()).map_err(|_| verifier.fault().unwrap())
+    }
+
+    #[test]
+    fn the_endpoint_ids_of_a_certificate_are_found() {
+        let uris = ["urn:bbf:usp:id:proto::one", "https://example", "URN:BBF:USP:ID:os::two%21", "urn:bbf:usp:id:"];
+        let ids = endpoint_ids(&certificate(&["x.example"], &uris));
+        assert_eq!(ids, ["proto::one".into(), "os::two%21".into()]);
+        assert!(endpoint_ids(b"no certificate").is_empty());
+    }
+
+    #[test]
+    fn a_name_must_fit_with_wildcards() {
+        let certificate = certificate(&["*.example.net"], &[]);
+        assert_eq!(verify("c.example.net", None, &certificate), Ok(()));
+        for wrong in ["example.net", "a.b.example.net", "c.example.org", "192.0.2.1"] {
+            assert!(verify(wrong, None, &certificate).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn home_names_and_the_expected_endpoint_id_need_no_name() {
+        let certificate = certificate(&["other.example"], &["urn:bbf:usp:id:proto::one"]);
+        for host in ["router.local", "router.home.arpa.", "Router.LOCAL"] {
+            assert_eq!(verify(host, None, &certificate), Ok(()), "{host}");
+        }
+        assert_eq!(verify("c.example", Some("proto::one"), &certificate), Ok(()));
+        assert!(verify("c.example", Some("proto::two"), &certificate).is_err());
+        assert!(verify("router.local.example", None, &certificate).is_err());
+    }
+}
