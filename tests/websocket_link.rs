@@ -246,6 +246,31 @@ async fn pings_are_answered_at_once_while_the_daemon_takes_no_event() {
 }
 
 #[tokio::test]
+async fn a_ping_after_a_long_silence_is_no_stall() {
+    for _ in 0..4 {
+        let (mut link, mut ws) = connected_pair(client_settings).await;
+        link.connected().await;
+        sleep(quick_limits().stall + Duration::from_millis(50)).await;
+        ws.send(Message::Ping("awake?".into())).await.unwrap();
+        assert_eq!(next(&mut ws).await, Message::Pong("awake?".into()));
+        ws.send(Message::Binary("yes".into())).await.unwrap();
+        link.record().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_to_be_sent_goes_out_before_the_goodbye() {
+    let (mut link, mut ws) = connected_pair(client_settings).await;
+    let (channel, _) = link.connected().await;
+    (0..5u8).for_each(|number| link.send(channel, &[number], Destination::Peer));
+    link.command(LinkCommand::Shutdown);
+    for number in 0..5u8 {
+        assert_eq!(next(&mut ws).await, Message::Binary(vec![number].into()));
+    }
+    assert_eq!(close_code(&mut ws).await, CloseCode::Normal);
+}
+
+#[tokio::test]
 async fn records_a_busy_daemon_cannot_take_are_dropped_with_a_remark() {
     let (controller, port) = Controller::new().await;
     let mut link = Link::spawn(1, |id, events| start(client_settings(port), id, events));

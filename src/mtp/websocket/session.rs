@@ -195,11 +195,16 @@ impl Pipe {
     }
 
     fn push(&mut self, message: Message) {
+        self.expect_progress();
+        self.bytes += message.len();
+        self.waiting.push_back(message);
+    }
+
+    /// Something begins to wait: the time in which it may stall starts now.
+    fn expect_progress(&mut self) {
         if self.is_idle() {
             self.progress = Instant::now();
         }
-        self.bytes += message.len();
-        self.waiting.push_back(message);
     }
 
     fn is_idle(&self) -> bool {
@@ -214,6 +219,7 @@ impl Pipe {
         let polled = Pin::new(&mut self.ws).poll_next(cx);
         if let Poll::Ready(Some(Ok(Message::Ping(_)))) = &polled {
             // Its pong is queued: the next poll writes it.
+            self.expect_progress();
             self.flushed = false;
         }
         polled
@@ -252,11 +258,9 @@ impl Pipe {
         self.stalls_at(stall).is_some_and(|at| at <= Instant::now())
     }
 
-    /// The close handshake, for as long as `patience`; then the connection is dropped.
+    /// What waits and the close handshake, for as long as `patience`; then the connection is dropped.
     async fn goodbye(&mut self, code: CloseCode, reason: &str, patience: Duration) {
         let frame = CloseFrame { code: sendable(code), reason: fitting(reason).into() };
-        self.waiting.clear();
-        self.bytes = 0;
         self.push(Message::Close(Some(frame)));
         let farewell = async {
             while !matches!(poll_fn(|cx| self.poll(cx)).await, None | Some(Err(_))) {}
