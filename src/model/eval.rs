@@ -155,11 +155,15 @@ impl<'a> Eval<'a> {
                 }
             }
         }
+        // While an answer is missing, a row may turn out to be none: it gets no number of its own yet.
+        let provisional = self.docs.incomplete();
         let mut instances = self.instances.borrow_mut();
         let mut rows: Vec<Rc<Row>> = found
             .into_iter()
-            .map(|(key, item)| {
-                let number = instances.number(path, &key);
+            .zip((0..=u32::MAX).rev())
+            .map(|((key, item), last)| {
+                let known = if provisional { instances.known(path, &key).or(Some(last)) } else { None };
+                let number = known.unwrap_or_else(|| instances.number(path, &key));
                 let path = format!("{path}{number}.").into();
                 Rc::new(Row { object: table, key, number, parent: parent.cloned(), item, path })
             })
@@ -214,7 +218,7 @@ impl<'a> Eval<'a> {
             _ => false,
         };
         let anonymous: Vec<Item> = rows.iter().map(|(_, i)| i).filter(|i| is_anonymous(i)).cloned().collect();
-        if anonymous.is_empty() {
+        if anonymous.is_empty() || self.docs.incomplete() {
             return;
         }
         let sections = anonymous.iter().filter_map(|item| match item {

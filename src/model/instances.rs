@@ -44,6 +44,11 @@ impl Instances {
         self.insert(table, key.into(), Vec::new())
     }
 
+    /// The number of a thing that has one.
+    pub fn known(&self, table: &str, key: &str) -> Option<u32> {
+        self.tables.get(table)?.by_key.get(key).map(|entry| entry.number)
+    }
+
     /// Begins another round of looking: what is seen from now on is newer.
     pub fn next_tick(&mut self) {
         self.tick = self.tick.wrapping_add(1);
