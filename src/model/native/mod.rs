@@ -1,5 +1,19 @@
 //! Mapping rows that need logic: one Rust function each, by the name the row gives.
 
+mod cpu;
+mod device;
+mod dhcp_pool;
+mod ethernet;
+mod hosts;
+mod ipv4;
+mod leases;
+mod network;
+mod row;
+mod time;
+mod wifi_access_point;
+mod wifi_radio;
+mod wifi_security;
+
 use super::eval::Scope;
 use super::stage::Staging;
 use crate::backend::Value;
@@ -19,16 +33,68 @@ pub type Create = fn(&Scope<'_>, &mut Staging) -> Result<String, Fault>;
 pub type Delete = fn(&Scope<'_>, &mut Staging) -> Result<(), Fault>;
 
 /// Values: name, how it is read, how it is written where it can be.
-const VALUES: &[(&str, Read, Option<Write>)] = &[];
+#[rustfmt::skip]
+const VALUES: &[(&str, Read, Option<Write>)] = &[
+    ("cpu.usage", cpu::usage, None),
+    ("device.label_mac", device::label_mac, None),
+    ("dhcp.dns_servers", dhcp_pool::dns_servers, Some(dhcp_pool::set_dns_servers)),
+    ("dhcp.domain", dhcp_pool::domain, Some(dhcp_pool::set_domain)),
+    ("dhcp.in_pool", dhcp_pool::in_pool, None),
+    ("dhcp.lease_time", dhcp_pool::lease_time, Some(dhcp_pool::set_lease_time)),
+    ("dhcp.mask", dhcp_pool::mask, None),
+    ("dhcp.max_address", dhcp_pool::max_address, Some(dhcp_pool::set_max_address)),
+    ("dhcp.min_address", dhcp_pool::min_address, Some(dhcp_pool::set_min_address)),
+    ("dhcp.routers", dhcp_pool::routers, Some(dhcp_pool::set_routers)),
+    ("dhcp.server_enable", dhcp_pool::server_enable, None),
+    ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
+    ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
+    ("ethernet.upstream", ethernet::upstream, None),
+    ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
+    ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
+    ("ipv4.status", ipv4::status, None),
+    ("row.alias", row::alias, Some(row::set_alias)),
+    ("row.always", row::always, Some(row::set_always)),
+    ("row.name", row::name, None),
+    ("time.local", time::local, None),
+    ("time.status", time::status, None),
+    ("time.zone", time::zone, Some(time::set_zone)),
+    ("uci.section", row::section, None),
+    ("wifi.auto_channel", wifi_radio::auto_channel, Some(wifi_radio::set_auto_channel)),
+    ("wifi.bands", wifi_radio::bands, None),
+    ("wifi.bandwidth", wifi_radio::bandwidth, Some(wifi_radio::set_bandwidth)),
+    ("wifi.bandwidths", wifi_radio::bandwidths, None),
+    ("wifi.channels", wifi_radio::channels, None),
+    ("wifi.country", wifi_radio::country, Some(wifi_radio::set_country)),
+    ("wifi.mode", wifi_security::mode, Some(wifi_security::set_mode)),
+    ("wifi.modes_supported", wifi_security::modes_supported, None),
+    ("wifi.passphrase", wifi_security::passphrase, Some(wifi_security::set_passphrase)),
+    ("wifi.snr", wifi_radio::snr, None),
+    ("wifi.ssid_reference", wifi_access_point::ssid_reference, Some(wifi_access_point::set_ssid_reference)),
+    ("wifi.standards", wifi_radio::standards, None),
+];
 
 /// Tables.
-const ROWS: &[(&str, Rows)] = &[];
+const ROWS: &[(&str, Rows)] = &[
+    ("dhcp.clients", leases::clients),
+    ("ethernet.links", ethernet::links),
+    ("hosts.hosts", hosts::hosts),
+    ("ipv4.addresses", ipv4::addresses),
+    ("time.ntp", time::ntp),
+];
 
 /// Filters.
-const FILTERS: &[(&str, FilterFn)] = &[];
+const FILTERS: &[(&str, FilterFn)] = &[
+    ("device.bare_mac", device::bare_mac),
+    ("device.oui", device::oui),
+    ("device.stated", device::stated),
+    ("wifi.width", wifi_radio::width),
+];
 
 /// Creation and deletion of rows.
-const MAKERS: &[(&str, Create, Delete)] = &[];
+const MAKERS: &[(&str, Create, Delete)] = &[
+    ("ipv4.addresses", ipv4::create, ipv4::delete),
+    ("wifi.access_point", wifi_access_point::create, wifi_access_point::delete),
+];
 
 /// The value of `native NAME`.
 pub fn read(name: &str, scope: &Scope<'_>) -> Option<Value> {

@@ -1,0 +1,135 @@
+# The agent itself: views on /etc/config/usp-agent, whose options are named as the standard names the parameters.
+# What is not configuration (link states, Requests) the agent tells from its own facts.
+
+object Device.LocalAgent.
+  EndpointID                        = agent localagent.EndpointID
+  SoftwareVersion                   = agent localagent.SoftwareVersion
+  UpTime                            = agent localagent.UpTime
+  SupportedProtocols                = agent localagent.SupportedProtocols
+  AdvertisedDeviceSubtypes          = uci usp-agent.@localagent[0].AdvertisedDeviceSubtypes
+  MaxSubscriptionChangeAdoptionTime = uci usp-agent.@localagent[0].MaxSubscriptionChangeAdoptionTime | default 5
+  Periodic!                         = agent
+
+table Device.LocalAgent.MTP.{i}.
+  each uci usp-agent.mtp
+
+  Alias      = native row.alias
+  Enable     = option Enable | default 1
+  Status     = agent mtp.Status | default Down
+  Protocol   = option Protocol
+
+object Device.LocalAgent.MTP.{i}.WebSocket.
+  Interfaces        = option Interfaces | ref Device.IP.Interface.{i}. | list
+  Port              = option Port | default 8183
+  Path              = option Path | default /usp
+  EnableEncryption  = option EnableEncryption | default 1
+  KeepAliveInterval = option KeepAliveInterval | default 60
+
+object Device.LocalAgent.MTP.{i}.MQTT.
+  Reference               = option mqtt | ref Device.MQTT.Client.{i}.
+  ResponseTopicConfigured = option ResponseTopicConfigured
+  ResponseTopicDiscovered = agent mtp.ResponseTopicDiscovered
+  PublishQoS              = option PublishQoS | default 1
+
+table Device.LocalAgent.Controller.{i}.
+  each uci usp-agent.controller
+
+  Alias                            = native row.alias
+  EndpointID                       = option EndpointID
+  ControllerCode                   = option ControllerCode
+  ProvisioningCode                 = option ProvisioningCode
+  Enable                           = option Enable | default 1
+  AssignedRole                     = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  InheritedRole                    = agent controller.InheritedRole
+  PeriodicNotifInterval            = option PeriodicNotifInterval | default 86400
+  PeriodicNotifTime                = option PeriodicNotifTime
+  USPNotifRetryMinimumWaitInterval = option USPNotifRetryMinimumWaitInterval | default 5
+  USPNotifRetryIntervalMultiplier  = option USPNotifRetryIntervalMultiplier | default 2000
+  OnBoardingComplete               = option OnBoardingComplete | default 1
+  OnBoardingRestartTime            = option OnBoardingRestartTime | default 0
+  SendOnBoardRequest()             = agent send_on_board_request
+
+table Device.LocalAgent.Controller.{i}.MTP.{i}.
+  each uci usp-agent.controller_mtp where option controller == {parent.key}
+  new set controller {parent.key}
+
+  Alias    = native row.alias
+  Enable   = option Enable | default 1
+  Protocol = option Protocol
+  Order    = option Order | default 1
+
+object Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.
+  Host                            = option Host
+  Port                            = option Port | default 443
+  Path                            = option Path | default /
+  EnableEncryption                = option EnableEncryption | default 1
+  KeepAliveInterval               = option KeepAliveInterval | default 30
+  CurrentRetryCount               = agent controller_mtp.CurrentRetryCount | default 0
+  SessionRetryMinimumWaitInterval = option SessionRetryMinimumWaitInterval | default 5
+  SessionRetryIntervalMultiplier  = option SessionRetryIntervalMultiplier | default 2000
+
+object Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.
+  Topic                 = option Topic
+  PublishRetainResponse = option PublishRetainResponse | default 0
+  PublishRetainNotify   = option PublishRetainNotify | default 0
+  AgentMTPReference     = option mtp | ref Device.LocalAgent.MTP.{i}.
+
+table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
+  each uci usp-agent.boot_parameter where option controller == {parent.key}
+  new set controller {parent.key}
+
+  Alias         = native row.alias
+  Enable        = option Enable | default 1
+  ParameterName = option ParameterName
+
+table Device.LocalAgent.Subscription.{i}.
+  each uci usp-agent.subscription
+
+  Alias                 = native row.alias
+  Enable                = option Enable | default 1
+  Recipient             = option controller | ref Device.LocalAgent.Controller.{i}.
+  TriggerAction         = option TriggerAction | default Notify
+  TriggerConfigSettings = option TriggerConfigSettings
+  ID                    = option ID
+  CreationDate          = option CreationDate
+  NotifType             = option NotifType
+  ReferenceList         = option ReferenceList | list
+  Persistent            = option Persistent | default 0
+  TimeToLive            = option TimeToLive | default 0
+  NotifRetry            = option NotifRetry | default 0
+  NotifExpiration       = option NotifExpiration | default 0
+
+table Device.LocalAgent.Request.{i}.
+  each agent request
+
+  Originator = agent request.Originator
+  Command    = agent request.Command
+  CommandKey = agent request.CommandKey
+  Status     = agent request.Status
+  Cancel()   = agent cancel
+
+object Device.LocalAgent.ControllerTrust.
+  UntrustedRole = uci usp-agent.@localagent[0].UntrustedRole | default untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
+  BannedRole    = uci usp-agent.@localagent[0].BannedRole | ref Device.LocalAgent.ControllerTrust.Role.{i}.
+  SecuredRoles  = uci usp-agent.@localagent[0].SecuredRoles | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+
+table Device.LocalAgent.ControllerTrust.Role.{i}.
+  each uci usp-agent.role
+
+  Alias  = native row.alias
+  Enable = option Enable | default 1
+  Name   = option Name
+        or key
+
+table Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.
+  each uci usp-agent.permission where option role == {parent.key}
+  new set role {parent.key}
+
+  Alias           = native row.alias
+  Enable          = option Enable | default 1
+  Order           = option Order | default 0
+  Targets         = option Targets | list
+  Param           = option Param | default ----
+  Obj             = option Obj | default ----
+  InstantiatedObj = option InstantiatedObj | default ----
+  CommandEvent    = option CommandEvent | default ----

@@ -1,0 +1,43 @@
+# The agent's MQTT connections: views on /etc/config/usp-agent.
+
+object Device.MQTT.Capabilities.
+  ProtocolVersionsSupported  = text 3.1.1,5.0
+  TransportProtocolSupported = text TCP/IP,TLS
+
+table Device.MQTT.Client.{i}.
+  each uci usp-agent.mqtt
+
+  Alias                          = native row.alias
+  Name                           = option Name
+                                or key
+  Enable                         = option Enable | default 1
+  Status                         = agent mqtt.Status | default Disabled
+  ProtocolVersion                = option ProtocolVersion | default 5.0
+  BrokerAddress                  = option BrokerAddress
+  BrokerPort                     = option BrokerPort | default 1883
+  TransportProtocol              = option TransportProtocol | default TCP/IP
+  CleanSession                   = option CleanSession | default 1
+  CleanStart                     = option CleanStart | default 1
+  KeepAliveTime                  = option KeepAliveTime | default 60
+  SessionExpiryInterval          = option SessionExpiryInterval | default 0
+  RequestResponseInfo            = option RequestResponseInfo | default 1
+  RequestProblemInfo             = option RequestProblemInfo | default 1
+  ClientID                       = option ClientID
+                                or agent mqtt.ClientID
+  Username                       = option Username
+  Password                       = option Password
+  ConnectRetryTime               = option ConnectRetryTime | default 5
+  ConnectRetryIntervalMultiplier = option ConnectRetryIntervalMultiplier | default 2000
+  ConnectRetryMaxInterval        = option ConnectRetryMaxInterval | default 30720
+  ResponseInformation            = agent mqtt.ResponseInformation
+  ForceReconnect()               = agent force_reconnect
+
+table Device.MQTT.Client.{i}.Subscription.{i}.
+  each uci usp-agent.mqtt_subscription where option mqtt == {parent.key}
+  new set mqtt {parent.key}
+
+  Alias  = native row.alias
+  Enable = option Enable | default 1
+  Status = agent mqtt_subscription.Status | default Unsubscribed
+  Topic  = option Topic
+  QoS    = option QoS | default 0

@@ -1,0 +1,175 @@
+//! Devices in the home, by their MAC address: put together from DHCP leases, the ARP table, Wi-Fi and LuCI's hints.
+
+use super::device::is_mac;
+use super::leases::leases;
+use super::network::{interface_of_device, interfaces, is, network_of, tables, text, upstream_devices};
+use crate::backend::{Table, Value};
+use crate::model::eval::Scope;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What is known of one device.
+#[derive(Debug, Default)]
+struct Host {
+    mac: String,
+    ip4: Vec<String>,
+    ip6: Vec<String>,
+    name: String,
+    active: bool,
+    /// netifd's name of the IP interface it is behind.
+    interface: Option<String>,
+    /// The wifi-device it is associated with.
+    radio: Option<String>,
+}
+
+/// The rows: `item` has `ip4`, `ip6`, `name`, `active`, `type`, `interface` and `radio`.
+pub(super) fn hosts(scope: &Scope<'_>) -> Vec<(String, Value)> {
+    let mut hosts = Hosts(Vec::new());
+    hosts.add_neighbours(scope);
+    hosts.add_leases(scope);
+    hosts.add_stations(scope);
+    hosts.add_static_names(scope);
+    hosts.add_hints(scope);
+    hosts.0.into_iter().map(|host| (host.mac.clone(), host.element())).collect()
+}
+
+struct Hosts(Vec<Host>);
+
+impl Hosts {
+    /// The host with this MAC address, made where there is none yet.
+    fn host(&mut self, mac: &str) -> &mut Host {
+        let mac = mac.to_uppercase();
+        let at = self.0.iter().position(|h| h.mac == mac).unwrap_or(self.0.len());
+        if at == self.0.len() {
+            self.0.push(Host { mac, ..Host::default() });
+        }
+        &mut self.0[at]
+    }
+
+    fn known(&mut self, mac: &str) -> Option<&mut Host> {
+        self.0.iter_mut().find(|h| h.mac.eq_ignore_ascii_case(mac))
+    }
+
+    /// `IP HWTYPE FLAGS MAC MASK DEVICE`; the world outside is not the home.
+    fn add_neighbours(&mut self, scope: &Scope<'_>) {
+        let outside = upstream_devices(scope);
+        for line in scope.file("/proc/net/arp").unwrap_or_default().lines().skip(1) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [ip, _, flags, mac, _, device] = words.as_slice() else { continue };
+            if !is_mac(mac) || *mac == "00:00:00:00:00:00" || outside.contains(device) {
+                continue;
+            }
+            let host = self.host(mac);
+            // 0x2: the kernel got an answer (ATF_COM).
+            let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
+            host.active |= flags & 0x2 != 0;
+            add(&mut host.ip4, ip);
+            host.interface = interface_of_device(scope, device).map(str::to_string);
+        }
+    }
+
+    fn add_leases(&mut self, scope: &Scope<'_>) {
+        for lease in leases(scope) {
+            let interface = lease.interface.clone().or_else(|| interface_of_address(scope, lease.address));
+            let host = self.host(&lease.mac);
+            add(&mut host.ip4, &lease.address.to_string());
+            host.name_if_none(&lease.name);
+            host.interface = host.interface.take().or(interface);
+        }
+    }
+
+    /// Whoever is associated with an access point is here, address or not.
+    fn add_stations(&mut self, scope: &Scope<'_>) {
+        for (radio, interface) in access_points(scope) {
+            let Some(ifname) = text(interface, "ifname") else { continue };
+            let answer = scope.ubus(&format!("hostapd.{ifname}"), "get_clients", &Table::default());
+            let Some(Table(clients)) = answer.and_then(|a| a.get("clients")).and_then(Value::as_table) else {
+                continue;
+            };
+            for (mac, client) in clients {
+                if client.as_table().is_some_and(|c| is(c, "assoc")) {
+                    let host = self.host(mac);
+                    host.active = true;
+                    host.radio = Some(radio.to_string());
+                    host.interface = host.interface.take().or_else(|| network_of_station(interface));
+                }
+            }
+        }
+    }
+
+    fn add_static_names(&mut self, scope: &Scope<'_>) {
+        let Some(package) = scope.uci("dhcp") else { return };
+        for section in package.of_kind("host") {
+            let macs = section.list("mac").iter().flat_map(|m| m.split_whitespace());
+            for mac in macs {
+                if let (Some(host), Some(name)) = (self.known(mac), section.text("name")) {
+                    host.name_if_none(name);
+                }
+            }
+        }
+    }
+
+    /// LuCI's rpcd plugin knows names and the IPv6 neighbours; without LuCI they are not to be had.
+    fn add_hints(&mut self, scope: &Scope<'_>) {
+        let Some(Table(hints)) = scope.ubus("luci-rpc", "getHostHints", &Table::default()) else { return };
+        for (mac, hint) in hints {
+            let (Some(host), Some(hint)) = (self.known(mac), hint.as_table()) else { continue };
+            host.name_if_none(text(hint, "name").unwrap_or_default());
+            let addresses = hint.get("ip6addrs").and_then(Value::as_array).unwrap_or(&[]);
+            addresses.iter().filter_map(Value::as_str).for_each(|ip| add(&mut host.ip6, ip));
+        }
+    }
+}
+
+impl Host {
+    fn name_if_none(&mut self, name: &str) {
+        if self.name.is_empty() {
+            self.name = name.chars().take(64).collect();
+        }
+    }
+
+    fn element(self) -> Value {
+        let texts = |all: Vec<String>| Value::Array(all.iter().map(|t| Value::from(t.as_str())).collect());
+        let kind = match (&self.radio, self.active) {
+            (Some(_), _) => Some("Wi-Fi"),
+            (None, true) => Some("Ethernet"),
+            // Nobody knows how a device that is away was connected.
+            (None, false) => None,
+        };
+        let optional = [("type", kind), ("radio", self.radio.as_deref()), ("interface", self.interface.as_deref())];
+        let mut table = Table::default().with("name", &*self.name).with("active", self.active);
+        for (name, value) in optional.into_iter().filter_map(|(n, v)| Some((n, v?))) {
+            table = table.with(name, value);
+        }
+        Value::Table(table.with("ip4", texts(self.ip4)).with("ip6", texts(self.ip6)))
+    }
+}
+
+fn add(list: &mut Vec<String>, ip: &str) {
+    if ip.parse::<IpAddr>().is_ok() && !list.iter().any(|known| known == ip) {
+        list.push(ip.to_string());
+    }
+}
+
+/// The interfaces of all radios that offer a network, with their radio.
+fn access_points<'a>(scope: &Scope<'a>) -> Vec<(&'a str, &'a Table)> {
+    let Some(Table(radios)) = scope.ubus("network.wireless", "status", &Table::default()) else { return Vec::new() };
+    let of_radio = |(name, radio): &'a (Box<str>, Value)| {
+        let interfaces = radio.as_table().map(|r| tables(r, "interfaces").collect::<Vec<_>>()).unwrap_or_default();
+        interfaces.into_iter().map(move |interface| (&**name, interface))
+    };
+    let offers = |interface: &Table| {
+        interface.get("config").and_then(Value::as_table).and_then(|c| text(c, "mode")) == Some("ap")
+    };
+    radios.iter().flat_map(of_radio).filter(|(_, interface)| offers(interface)).collect()
+}
+
+fn network_of_station(interface: &Table) -> Option<String> {
+    let networks = interface.get("config")?.as_table()?.get("network")?.as_array()?;
+    networks.first().and_then(Value::as_str).map(str::to_string)
+}
+
+fn interface_of_address(scope: &Scope<'_>, address: Ipv4Addr) -> Option<String> {
+    let names = interfaces(scope).iter().filter_map(Value::as_table).filter_map(|i| text(i, "interface"));
+    let mut inside = names.filter(|name| network_of(scope, name).is_some_and(|n| n.contains(address)));
+    inside.next().map(str::to_string)
+}
