@@ -187,7 +187,7 @@ impl Daemon {
     /// Gives the agent an input and performs what it says.
     async fn handle(&mut self, input: Input) {
         let actions = self.agent.handle(input, self.clock.now()).await;
-        let asked = actions.iter().any(|action| matches!(action, Action::ConfigWritten(_)));
+        let asked = actions.iter().any(|action| matches!(action, Action::ConfigWritten(_) | Action::Send(_)));
         for action in actions {
             self.perform(action, asked).await;
         }

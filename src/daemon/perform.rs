@@ -9,7 +9,8 @@ use std::process::Command;
 use tokio::time::Instant;
 
 impl Daemon {
-    /// Performs one action; `asked` where the same input wrote the configuration.
+    /// Performs one action; `asked` where the same input wrote the configuration or tells somebody something: a number
+    /// that a controller knows is on flash.
     pub(super) async fn perform(&mut self, action: Action, asked: bool) {
         match action {
             Action::Send(outgoing) => self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record),
