@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::journal::{self, Entry};
 use super::merge::merge;
 use super::parse::{MAX_PACKAGE, parse};
-use super::store::{Store, contents, failed, regular};
+use super::store::{Store, contents, failed, regular, unopened};
 use super::write::write;
 use super::{Error, Package, PackageEdits, begins_with_add};
 use crate::backend::atomic::{self, NewFile, Permissions, read_bounded};
@@ -139,7 +139,7 @@ impl Store {
     async fn lock(&self, name: &str, create: Option<u32>, deadline: Instant) -> Result<Lock, Error> {
         loop {
             let path = self.path(name)?;
-            if let Some((file, created)) = open(&path, create).map_err(|e| failed("open", name, &e))? {
+            if let Some((file, created)) = open(&path, create).map_err(|e| unopened(name, &e))? {
                 let lock = Lock { name: name.into(), path, created, file };
                 while !lock.take().map_err(|e| failed("lock", name, &e))? {
                     pause(name, deadline).await?;
@@ -335,5 +335,5 @@ fn fault(_point: &str) {}
 
 #[cfg(test)]
 fn fault(point: &str) {
-    super::store::tests::die_at(point);
+    super::store::tests::at_fault_point(point);
 }

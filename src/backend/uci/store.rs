@@ -87,7 +87,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Parse`], or [`Error::Io`] and [`Error::Invalid`] over a limit.
     pub fn read(&self, name: &str) -> Result<Rc<Package>, Error> {
         let path = self.path(name)?;
-        let stamp = Stamp::of(&fs::metadata(&path).map_err(|e| failed("read", name, &e))?);
+        let stamp = Stamp::of(&fs::metadata(&path).map_err(|e| unopened(name, &e))?);
         if let Some(cached) = self.cache.borrow().get(name).filter(|cached| cached.stamp == stamp) {
             return Ok(cached.package.clone());
         }
@@ -96,7 +96,7 @@ impl Store {
 
     fn load(&self, name: &str, path: &Path) -> Result<Rc<Package>, Error> {
         self.forget(name);
-        let file = File::open(path).map_err(|e| failed("open", name, &e))?;
+        let file = File::open(path).map_err(|e| unopened(name, &e))?;
         let stamp = Stamp::of(&regular(&file, name)?);
         let package = Rc::new(parse(name, &contents(&file, name)?)?);
         let mut cache = self.cache.borrow_mut();
@@ -153,11 +153,13 @@ pub(super) fn contents(file: &File, name: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// Why a package could not be opened.
+pub(super) fn unopened(name: &str, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotFound { Error::NotFound } else { failed("open", name, error) }
+}
+
 /// Says what could not be done to which package.
 pub(super) fn failed(verb: &str, name: &str, error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Error::NotFound;
-    }
     Error::Io(format!("cannot {verb} package {name}: {error}"))
 }
 

@@ -3,6 +3,7 @@
 use super::super::parse::MAX_SECTIONS;
 use super::super::{Edit, OptValue, PackageEdits};
 use super::*;
+use crate::backend::atomic;
 use crate::backend::scratch::Scratch;
 use rustix::fs::{FlockOperation, flock};
 use std::os::unix::fs::PermissionsExt;
@@ -154,6 +155,28 @@ fn edits_of_one_package_given_apart_are_written_together() {
 #[test]
 fn a_failing_rename_takes_back_the_ones_before() {
     let dir = Scratch::new("store");
+    dir.write("config/a", OLD);
+    dir.write("config/b", OLD);
+    let store = store(&dir);
+    let all = [edits(&store, "a", vec![set("n", "x", "1")]), edits(&store, "b", vec![set("n", "x", "1")])];
+    let config = dir.path().join("config");
+    // The second new file vanishes once the first is in place.
+    ON_FAULT.set(Some(Box::new(move |point| {
+        if point == "renamed" {
+            assert_eq!(fs::read_to_string(config.join("a")).unwrap(), NEW);
+            atomic::sweep(&config);
+        }
+    })));
+    assert!(matches!(commit(&store, &all), Err(Error::Io(_))));
+    ON_FAULT.set(None);
+    assert_eq!((dir.read("config/a"), dir.read("config/b")), (OLD.into(), OLD.into()));
+    assert!(!dir.path().join("state/uci-journal").exists());
+    assert_eq!(store.read("a").unwrap().section("n").unwrap().options.len(), 0);
+}
+
+#[test]
+fn without_a_journal_several_packages_are_not_begun() {
+    let dir = Scratch::new("store");
     dir.write("config/a", "config t n\n");
     dir.write("config/b", "config t n\n");
     let store = store(&dir);
@@ -247,8 +270,11 @@ fn a_package_over_the_limits_is_refused_and_not_written() {
 
 // Crashes: the test program runs itself and dies by SIGKILL at a named point of the commit.
 
-/// Called by the commit at each of its fault points: `USP_TEST_DIE` is `point` or `point:nth`.
-pub(in super::super) fn die_at(point: &str) {
+thread_local!(static ON_FAULT: RefCell<Option<Box<dyn Fn(&str)>>> = RefCell::default());
+
+/// Called by the commit at each of its fault points: `USP_TEST_DIE` is `point:nth`.
+pub(in super::super) fn at_fault_point(point: &str) {
+    ON_FAULT.with_borrow(|act| act.iter().for_each(|act| act(point)));
     thread_local!(static PASSED: RefCell<BTreeMap<String, u32>> = RefCell::default());
     let Ok(wanted) = std::env::var("USP_TEST_DIE") else { return };
     let nth = PASSED.with_borrow_mut(|passed| {
