@@ -1,0 +1,318 @@
+//! The real program against a simulated router (a real ubus socket, real UCI files), a controller over WebSocket, and
+//! a real mosquitto.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/mosquitto.rs"]
+mod mosquitto;
+
+use mosquitto::Mosquitto;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use usp_agent::demo::controller::{Controller, Operated, Trouble};
+use usp_agent::demo::router::Router;
+use usp_agent::mtp::mqtt::Version;
+use usp_agent::usp::endpoint_id::EndpointId;
+use usp_agent::usp::wire::msg::notify::Notification;
+use usp_agent::usp::wire::msg::notify::operation_complete::OperationResp;
+
+const SOON: Duration = Duration::from_secs(10);
+const CONTROLLER: &str = "self::test";
+
+/// A router with an agent on it, which ends with it.
+struct Scene {
+    router: Router,
+    agent: Option<Child>,
+    starts: u32,
+}
+
+impl Scene {
+    /// Runs a test on a thread of its own, on a fresh router; the agent is not started yet.
+    fn play<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (router, driver) = Router::start().unwrap();
+            tokio::task::spawn_local(driver.run());
+            test(Self { router, agent: None, starts: 0 }).await;
+        });
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
+        command.arg("run").args(["--log-level", "debug"]);
+        command.arg("--config-dir").arg(self.router.config_dir());
+        command.arg("--state-dir").arg(self.router.state_dir());
+        command.arg("--root").arg(self.router.root());
+        command.arg("--ubus").arg(self.router.socket());
+        command
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.router.state_dir().with_extension(format!("log{}", self.starts))
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts the agent with this configuration.
+    fn start(&mut self, config: &str) {
+        self.router.write_config("usp-agent", config).unwrap();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log_file()).unwrap();
+        self.agent = Some(self.command().stderr(log).stdout(Stdio::null()).spawn().unwrap());
+    }
+
+    fn signal(&self, signal: Signal) {
+        let agent = self.agent.as_ref().unwrap();
+        kill_process(Pid::from_raw(i32::try_from(agent.id()).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the agent to end, while everything around it goes on.
+    async fn ended(&mut self) -> ExitStatus {
+        let mut agent = self.agent.take().unwrap();
+        let until = Instant::now() + SOON;
+        loop {
+            match agent.try_wait().unwrap() {
+                Some(status) => return status,
+                None if Instant::now() > until => panic!("still running\n{}", self.log()),
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    async fn until_logged(&self, text: &str) {
+        let until = Instant::now() + SOON;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "`{text}` is not in\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+        if std::thread::panicking() {
+            println!("--- the agent's log ---\n{}", self.log());
+        }
+    }
+}
+
+fn own_id() -> EndpointId {
+    EndpointId::parse(CONTROLLER).unwrap()
+}
+
+fn controller_section(url: &str) -> String {
+    format!(
+        "config controller 'test'\n\toption url '{url}'\n\toption EndpointID '{CONTROLLER}'\n\toption AllowUnencrypted '1'\n\tlist role 'full'\n"
+    )
+}
+
+/// A controller, and an agent that has connected to it.
+async fn connected(scene: &mut Scene) -> Controller {
+    let (mut controller, port) = Controller::on_websocket(&own_id()).unwrap();
+    scene.start(&controller_section(&format!("ws://127.0.0.1:{port}/usp")));
+    controller.agent(SOON).await.unwrap();
+    controller
+}
+
+const HOST_NAME: &str = "Device.DeviceInfo.HostName";
+
+#[test]
+fn a_get_and_a_set_go_down_to_the_router() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        let agent = controller.agent(SOON).await.unwrap();
+        assert_eq!(agent.as_str(), "os::00005E-00005E100001");
+        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
+        assert_eq!(controller.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
+        controller.set("Device.DeviceInfo.", &[("HostName", "castle")]).await.unwrap();
+        assert!(scene.router.config("system").unwrap().contains("option hostname 'castle'"));
+        assert_eq!(scene.router.applied(), ["system"], "announced once");
+        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "castle");
+        let refused = controller.set("Device.DeviceInfo.", &[("ModelName", "x")]).await;
+        assert!(matches!(refused, Err(Trouble::Refused(error)) if error.err_code == 7013 || error.err_code == 7021));
+    });
+}
+
+async fn subscribe(controller: &mut Controller, id: &str, kind: &str, path: &str) -> String {
+    let settings =
+        [("Enable", "true"), ("ID", id), ("NotifType", kind), ("ReferenceList", path), ("Persistent", "true")];
+    controller.add("Device.LocalAgent.Subscription.", &settings).await.unwrap()
+}
+
+#[test]
+fn a_change_by_somebody_else_is_notified() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        subscribe(&mut controller, "name", "ValueChange", HOST_NAME).await;
+        let changed = scene.router.config("system").unwrap().replace("'OpenWrt'", "'behind'");
+        scene.router.write_config("system", &changed).unwrap();
+        let notify = controller.notification(SOON, |notify| notify.subscription_id == "name").await.unwrap();
+        let Some(Notification::ValueChange(change)) = notify.notification else { panic!("{notify:?}") };
+        assert_eq!((change.param_path.as_str(), change.param_value.as_str()), (HOST_NAME, "behind"));
+    });
+}
+
+#[test]
+fn the_uplink_coming_back_ends_the_wait_for_the_next_try() {
+    Scene::play(|mut scene| async move {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        scene.start(&format!(
+            "config controller 'test'\n option EndpointID '{CONTROLLER}'\n option AllowUnencrypted 1\n list role full\n
+config controller_mtp 'link'\n option controller test\n option Protocol WebSocket\n option Host 127.0.0.1\n option Port {port}
+ option Path /usp\n option EnableEncryption 0\n option SessionRetryMinimumWaitInterval 600\n"
+        ));
+        scene.until_logged("event=lost").await;
+        let mut controller = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        scene.router.set_interface("wan", false);
+        assert_eq!(controller.agent(Duration::from_millis(300)).await, Err(Trouble::Silence));
+        scene.router.set_interface("wan", true);
+        controller.agent(SOON).await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_answered_survives_a_power_cut() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        subscribe(&mut controller, "first", "ValueChange", HOST_NAME).await;
+        let second = subscribe(&mut controller, "second", "Event", "Device.Boot!").await;
+        controller.delete("Device.LocalAgent.Subscription.[ID==\"first\"].").await.unwrap();
+        scene.signal(Signal::KILL);
+        scene.ended().await;
+        scene.start_again();
+        let boot = controller.notification(SOON, |notify| notify.subscription_id == "second").await.unwrap();
+        assert!(matches!(boot.notification, Some(Notification::Event(event)) if event.event_name == "Boot!"));
+        assert_eq!(controller.value(&format!("{second}ID")).await.unwrap(), "second");
+        assert_eq!(controller.sessions(), 2);
+    });
+}
+
+#[test]
+fn a_second_agent_on_the_same_state_does_not_start() {
+    Scene::play(|mut scene| async move {
+        let _controller = connected(&mut scene).await;
+        let second = scene.command().output().unwrap();
+        let said = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(4), "{said}");
+        assert!(said.contains("another usp-agent") && said.contains("--state-dir"), "{said}");
+    });
+}
+
+#[test]
+fn sigterm_is_a_goodbye() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        controller.value(HOST_NAME).await.unwrap();
+        scene.signal(Signal::TERM);
+        let begun = Instant::now();
+        assert!(scene.ended().await.success());
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(!controller.is_connected().await);
+        assert_eq!(controller.goodbyes(), 1);
+    });
+}
+
+#[test]
+fn what_the_configuration_says_in_vain_is_in_the_log() {
+    Scene::play(|mut scene| async move {
+        let (mut controller, port) = Controller::on_websocket(&own_id()).unwrap();
+        scene.start(&format!("{}\toption Usernam 'x'\n", controller_section(&format!("ws://127.0.0.1:{port}/usp"))));
+        controller.agent(SOON).await.unwrap();
+        scene.until_logged("usp-agent:6: config controller 'test': unknown option Usernam").await;
+    });
+}
+
+#[test]
+fn a_new_configuration_leaves_unchanged_links_alone() {
+    Scene::play(|mut scene| async move {
+        let mut first = connected(&mut scene).await;
+        let (mut second, port) = Controller::on_websocket(&EndpointId::parse("self::second").unwrap()).unwrap();
+        let config = scene.router.config("usp-agent").unwrap();
+        let more = format!(
+            "config controller 'second'\n option url 'ws://127.0.0.1:{port}/usp'\n option EndpointID 'self::second'\n"
+        );
+        scene.router.write_config("usp-agent", &format!("{config}\n{more}")).unwrap();
+        second.agent(SOON).await.unwrap();
+        scene.signal(Signal::HUP);
+        scene.until_logged("event=reload").await;
+        assert_eq!(first.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
+        assert_eq!((first.sessions(), second.sessions()), (1, 1));
+        scene.router.write_config("usp-agent", &config).unwrap();
+        let until = Instant::now() + SOON;
+        while second.is_connected().await {
+            assert!(Instant::now() < until, "{}", scene.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(first.is_connected().await);
+    });
+}
+
+#[test]
+fn without_encryption_a_controller_is_untrusted() {
+    Scene::play(|mut scene| async move {
+        let (mut controller, port) = Controller::on_websocket(&own_id()).unwrap();
+        let config = controller_section(&format!("ws://127.0.0.1:{port}/usp"));
+        scene.start(&config.replace("\toption AllowUnencrypted '1'\n", ""));
+        controller.agent(SOON).await.unwrap();
+        assert_eq!(controller.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
+        assert!(controller.value("Device.LocalAgent.EndpointID").await.is_err());
+        assert!(controller.set("Device.DeviceInfo.", &[("HostName", "mine")]).await.is_err());
+    });
+}
+
+#[test]
+fn a_ping_runs_beside_other_requests_and_reports() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        subscribe(&mut controller, "done", "OperationComplete", "Device.IP.Diagnostics.IPPing()").await;
+        let input = [
+            ("Host", "127.0.0.1"),
+            ("ProtocolVersion", "IPv4"),
+            ("NumberOfRepetitions", "3"),
+            ("Timeout", "1000"),
+            ("DataBlockSize", "32"),
+        ];
+        let started = controller.operate("Device.IP.Diagnostics.IPPing()", "key", &input).await.unwrap();
+        assert!(matches!(started, Operated::Request(path) if path.starts_with("Device.LocalAgent.Request.")));
+        let notify = controller.notification(SOON, |notify| notify.subscription_id == "done").await.unwrap();
+        let Some(Notification::OperComplete(done)) = notify.notification else { panic!("{notify:?}") };
+        let Some(OperationResp::ReqOutputArgs(output)) = done.operation_resp else { panic!("{done:?}") };
+        assert_eq!((done.command_key.as_str(), output.output_args["SuccessCount"].as_str()), ("key", "3"));
+    });
+}
+
+#[test]
+fn over_a_broker_in_both_versions() {
+    for (version, number) in [(Version::V5, "5.0"), (Version::V311, "3.1.1")] {
+        Scene::play(|mut scene| async move {
+            let Some(broker) = Mosquitto::start(|_| "allow_anonymous true".into()) else { return };
+            let config = controller_section(&format!("mqtt://127.0.0.1:{}/usp/controller", broker.port));
+            scene.start(&format!(
+                "{config}\toption ProtocolVersion '{number}'\n\toption ResponseTopicConfigured 'usp/agent'\n"
+            ));
+            let mut controller = Controller::at_broker(&own_id(), broker.port, version, "usp/controller", "usp/agent");
+            controller.agent(SOON).await.unwrap();
+            assert_eq!(controller.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
+            assert_eq!(controller.value("Device.MQTT.Client.1.Status").await.unwrap(), "Connected");
+            scene.signal(Signal::TERM);
+            assert!(scene.ended().await.success());
+            controller.is_connected().await;
+            assert_eq!(controller.goodbyes(), 1, "MQTT {number}");
+        });
+    }
+}
