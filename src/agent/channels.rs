@@ -14,6 +14,9 @@ use std::rc::Rc;
 /// Controllers that one channel reaches at most.
 pub const MAX_ROUTES: usize = 32;
 
+/// Channels at the same time at most.
+pub const MAX_CHANNELS: usize = 128;
+
 /// One established connection: the link, and which connection of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(pub u32, pub u32);
@@ -104,8 +107,12 @@ pub struct Outgoing {
 }
 
 impl Channels {
-    /// A channel is up.
+    /// A channel is up. One beyond [`MAX_CHANNELS`] is not listened to.
     pub fn connected(&mut self, id: ChannelId, mut link: Link, now_ms: u64) {
+        if self.0.len() >= MAX_CHANNELS {
+            log::warn!("channel={}.{} ignored limit={MAX_CHANNELS}", id.0, id.1);
+            return;
+        }
         link.routes.truncate(MAX_ROUTES);
         self.0.insert(id, Channel { link, greeted: Vec::new(), up_since_ms: now_ms, asked: Vec::new() });
     }

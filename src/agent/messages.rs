@@ -50,7 +50,7 @@ impl<B: Backend> Agent<B> {
     }
 
     fn dropped(&mut self, channel: ChannelId, protocol: Protocol, dropped: &Dropped) {
-        dropped.log();
+        dropped.log(&mut self.strangers);
         if *dropped == Dropped::NotARecord && protocol == Protocol::WebSocket {
             let reason = "not a USP record".into();
             self.actions.push(Action::Close { channel, code: UNSUPPORTED_DATA, reason });

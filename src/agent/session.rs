@@ -138,10 +138,31 @@ fn agrees(protocol: Protocol, connect: &Connect) -> bool {
     }
 }
 
+/// Senders that the owner was told of, so that they cannot fill the log.
+#[derive(Debug, Default)]
+pub struct Strangers(Vec<Box<str>>);
+
+/// Strangers that are remembered.
+const MAX_STRANGERS: usize = 16;
+
+impl Strangers {
+    /// Somebody the log has not seen yet. Once the memory is full nobody is.
+    fn is_new(&mut self, id: &str) -> bool {
+        let new = self.0.len() < MAX_STRANGERS && !self.0.iter().any(|known| **known == *id);
+        if new {
+            self.0.push(id.into());
+        }
+        new
+    }
+}
+
 impl Dropped {
-    /// Writes the line that tells the owner what to check.
-    pub fn log(&self) {
+    /// Writes the line that tells the owner what to check, once per sender.
+    pub fn log(&self, told: &mut Strangers) {
         match self {
+            Self::UnknownController(id) | Self::Disabled(id) | Self::WrongCertificate(id) if !told.is_new(id) => {
+                log::debug!("record dropped again: from_id={id}");
+            }
             Self::NotARecord => log::warn!("record dropped: not a USP record"),
             Self::NotForUs => log::debug!("record dropped: for another endpoint, or from this one"),
             Self::UnknownController(id) => log::warn!(

@@ -131,7 +131,12 @@ impl<B: Backend> Agent<B> {
     /// Reads the agent's configuration and follows it.
     pub(super) async fn reload(&mut self) {
         match self.model.backend().package(PACKAGE).await {
-            Ok(package) => self.settings = Rc::new(Settings::from_package(&(self.expand)(&package))),
+            // Our own commit comes back as a change of the file: what was read already is not followed again.
+            Ok(package) if self.package.as_ref() == Some(&package) => return,
+            Ok(package) => {
+                self.settings = Rc::new(Settings::from_package(&(self.expand)(&package)));
+                self.package = Some(package);
+            }
             Err(why) => {
                 log::error!("event=config_unreadable package={PACKAGE} why=\"{why}\"; the configuration before counts");
                 return;

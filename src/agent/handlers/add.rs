@@ -5,7 +5,7 @@
 //! A subscription belongs to the controller that makes it.
 
 use super::super::{Agent, date};
-use super::{Asker, Failures, Outcome, Refusal, map, readable, required_failed};
+use super::{Asker, Failures, Outcome, Refusal, SUBSCRIPTIONS, map, readable, required_failed};
 use crate::backend::Backend;
 use crate::model::schema::Schema;
 use crate::model::{Node, Transaction};
@@ -19,12 +19,11 @@ use crate::usp::wire::msg::add_resp::{CreatedObjectResult, ParameterError};
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::{Add, AddResp};
 
-/// The table whose rows belong to who makes them.
-const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
-
 /// Answers an Add.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Add) -> Outcome {
-    let owned = owned(agent, asker).await;
+    let subscribes =
+        request.create_objs.iter().any(|object| object.obj_path.starts_with(SUBSCRIPTIONS.trim_end_matches('.')));
+    let owned = if subscribes { owned(agent, asker).await } else { Vec::new() };
     let mut adding = Adding { schema: agent.model.schema(), transaction: agent.model.begin(), asker, owned };
     let mut results = Vec::new();
     for object in &request.create_objs {

@@ -59,6 +59,9 @@ impl Refusal {
     }
 }
 
+/// The table whose rows belong to who makes them.
+pub(super) const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+
 /// What failed in one object of a Set or Add: parameters relative to it.
 pub(super) type Failures = Vec<(String, Fault)>;
 

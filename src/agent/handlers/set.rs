@@ -4,9 +4,9 @@
 //! allow_partial says (R-SET.2a). Without allow_partial any such failure is an Error and nothing changes.
 
 use super::super::Agent;
-use super::{Asker, Failures, Outcome, Refusal, is_search, readable, required_failed};
+use super::{Asker, Failures, Outcome, Refusal, SUBSCRIPTIONS, is_search, readable, required_failed};
 use crate::backend::Backend;
-use crate::model::{Node, Transaction};
+use crate::model::{Everything, Model, Node, Transaction};
 use crate::usp::fault::{Code, Fault};
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::set::{UpdateObject, UpdateParamSetting};
@@ -25,7 +25,7 @@ pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Se
     let mut transaction = agent.model.begin();
     let mut results = Vec::new();
     for object in &request.update_objs {
-        let outcome = update(&mut transaction, asker, object).await;
+        let outcome = update(&agent.model, &mut transaction, asker, object).await;
         if let (Err(failure), false) = (&outcome, request.allow_partial) {
             return Err(failure.refusal(&object.obj_path));
         }
@@ -43,6 +43,7 @@ struct Failure {
 }
 
 async fn update<B: Backend>(
+    model: &Model<B>,
     transaction: &mut Transaction<'_, B>,
     asker: &Asker,
     object: &UpdateObject,
@@ -54,7 +55,7 @@ async fn update<B: Backend>(
     let start = transaction.savepoint();
     let (mut updated, mut failed) = (Vec::new(), Vec::new());
     for instance in &found {
-        match settings(transaction, asker, instance, &object.param_settings).await {
+        match settings(model, transaction, asker, instance, &object.param_settings).await {
             Ok(result) => updated.push(result),
             Err(failures) => failed.push((instance.path.clone(), failures)),
         }
@@ -67,6 +68,7 @@ async fn update<B: Backend>(
 
 /// The settings of one object; Err: the required ones that failed.
 async fn settings<B: Backend>(
+    model: &Model<B>,
     transaction: &mut Transaction<'_, B>,
     asker: &Asker,
     object: &Node,
@@ -74,7 +76,11 @@ async fn settings<B: Backend>(
 ) -> Result<UpdatedInstanceResult, Failures> {
     let (mut params, mut optional, mut required) = (BTreeMap::new(), Vec::new(), Vec::new());
     for setting in settings {
-        match transaction.set(&*asker.access, object, &setting.param, &setting.value).await {
+        let done = match settled(model, object, setting).await {
+            true => Err(Fault::new(Code::ParameterReadOnly, "ReferenceList is set for good")),
+            false => transaction.set(&*asker.access, object, &setting.param, &setting.value).await,
+        };
+        match done {
             Ok(()) if readable(&asker.access, &object.path, &setting.param) => {
                 params.insert(setting.param.clone(), setting.value.clone());
             }
@@ -88,6 +94,18 @@ async fn settings<B: Backend>(
     }
     let param_errs = optional.into_iter().map(parameter_error).collect();
     Ok(UpdatedInstanceResult { affected_path: object.path.clone(), param_errs, updated_params: params })
+}
+
+/// What a subscription watches is fixed once it is given.
+async fn settled<B: Backend>(model: &Model<B>, object: &Node, setting: &UpdateParamSetting) -> bool {
+    if setting.param != "ReferenceList" || !object.path.starts_with(SUBSCRIPTIONS) {
+        return false;
+    }
+    let path = format!("{}ReferenceList", object.path);
+    let mut reading = model.get(&Everything, &[&path], 1).await;
+    let objects = reading.results.pop().and_then(Result::ok).unwrap_or_default();
+    let old = objects.into_iter().flat_map(|o| o.params).next().map(|(_, value)| value).unwrap_or_default();
+    !old.is_empty() && old != setting.value
 }
 
 impl Failure {

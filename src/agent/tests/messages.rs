@@ -309,3 +309,14 @@ fn a_session_context_is_refused_and_the_agent_greets_again() {
     assert!(matches!(bench.sent[1].1, Content::Connect(_)), "{:?}", bench.sent);
     assert!(matches!(bench.sent[2].1, Content::Message(_)));
 }
+
+#[test]
+fn what_a_subscription_watches_is_fixed_once_it_is_given() {
+    let mut bench = Bench::new("");
+    bench.response(add(false, SUBSCRIPTIONS, &[("ID", "a", true)]));
+    let row = "Device.LocalAgent.Subscription.1.";
+    bench.response(set(false, row, &[("ReferenceList", "Device.Boot!", true)]));
+    bench.response(set(false, row, &[("ReferenceList", "Device.Boot!", true)]));
+    let error = bench.error(set(false, row, &[("ReferenceList", "Device.DeviceInfo.", true)]));
+    assert_eq!(errors(&error), [("Device.LocalAgent.Subscription.1.ReferenceList", 7013)]);
+}
