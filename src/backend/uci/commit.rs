@@ -35,7 +35,8 @@ impl Store {
     /// Tells which packages changed; edits that change nothing leave the file as it is, comments included.
     ///
     /// # Errors
-    /// As [`merge`]; [`Error::NotFound`] for edits of a package that has no file and that do not begin with
+    /// [`Error::Conflict`] where a section to set is gone or cannot be told from its like; [`Error::Invalid`] for
+    /// what libuci would refuse; [`Error::NotFound`] for edits of a package that has no file and that do not begin with
     /// an `Add`; [`Error::Io`] where the system refuses or a lock is held for over two seconds.
     /// The packages are then as they were.
     pub async fn commit(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, Error> {

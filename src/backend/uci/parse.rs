@@ -2,7 +2,7 @@
 //!
 //! libuci parses line by line inside one buffer and ends words in place; some of what it accepts
 //! follows only from that (an unquoted word directly before `;` swallows the rest of the line), so
-//! [`Cursor`] works the same way. Differences, both on purpose: a NUL byte is refused (libuci drops
+//! the parser works the same way. Differences, both on purpose: a NUL byte is refused (libuci drops
 //! parts of the line), and a last line without newline is counted.
 //!
 //! It does not read `/tmp/.uci`: what somebody has not committed is not configuration.

@@ -270,7 +270,9 @@ fn a_package_over_the_limits_is_refused_and_not_written() {
 
 // Crashes: the test program runs itself and dies by SIGKILL at a named point of the commit.
 
-thread_local!(static ON_FAULT: RefCell<Option<Box<dyn Fn(&str)>>> = RefCell::default());
+/// What a test does at a fault point.
+type OnFault = Option<Box<dyn Fn(&str)>>;
+thread_local!(static ON_FAULT: RefCell<OnFault> = RefCell::default());
 
 /// Called by the commit at each of its fault points: `USP_TEST_DIE` is `point:nth`.
 pub(in super::super) fn at_fault_point(point: &str) {
