@@ -225,7 +225,12 @@ impl<'a> Eval<'a> {
             Item::Section(package, index) => package.sections.get(*index),
             _ => None,
         });
-        let keys = self.instances.borrow_mut().recognise(path, &sections.collect::<Vec<_>>());
+        let mut instances = self.instances.borrow_mut();
+        // What has a name comes first: OpenWrt names its own sections, what an owner adds often has none.
+        for (key, _) in rows.iter().filter(|(_, i)| !is_anonymous(i)) {
+            instances.number(path, key);
+        }
+        let keys = instances.recognise(path, &sections.collect::<Vec<_>>());
         for ((key, _), new) in rows.iter_mut().filter(|(_, i)| is_anonymous(i)).zip(keys) {
             *key = new;
         }
