@@ -159,7 +159,7 @@ pub const KINDS: &[Kind] = &[
             ENABLE,
             ALIAS,
             required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "each protocol once per controller")),
-            row("Order", Number(0, ANY), "0", "Order", "the lowest that works is used"),
+            row("Order", Number(1, ANY), "1", "Order", "the lowest that works is used"),
             row("Host", Text, "", "WebSocket.Host", "WebSocket: name or address of the controller"),
             row("Port", Number(1, 65535), "443", "WebSocket.Port", "WebSocket: its port"),
             row("Path", Text, "/", "WebSocket.Path", "WebSocket: path of the request"),
