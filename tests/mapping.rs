@@ -9,6 +9,7 @@
 //! answer hostapd.x get_clients {"json":1}    likewise an answer; without JSON nobody answers
 //! fact mtp acs_mtp Status Up                 what the agent knows of itself; `-` is the empty key
 //! get PATH                                   then all `path = value`, or the fault
+//! peek PATH                                  the same for a reader who may not see passwords
 //! calls PATH                                 then the ubus calls a get of it makes
 //! set PATH = VALUE                           then what is committed, or the fault; `and PATH = VALUE` joins the message
 //! add TABLE                                  `with NAME = VALUE` joins; then the new path, its keys, what is committed
@@ -28,8 +29,10 @@ use case::Case;
 use play::Player;
 use std::collections::BTreeSet;
 use std::path::Path;
+use usp_agent::config::{check, options};
 use usp_agent::model::native;
-use usp_agent::model::schema::{Access, Schema};
+use usp_agent::model::schema::{Access, ParamSource, Schema};
+use usp_agent::model::source::{Filter, Source};
 
 fn schema() -> Schema {
     Schema::built_in(&|name| native::write(name).is_some()).unwrap()
@@ -120,6 +123,57 @@ fn every_object_has_its_case() {
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Options that no row shows, because the agent does not do yet what the parameter promises.
+const NOT_SHOWN: &[&str] = &["EnableMDNS", "TransferCompletePolicy.ResultTypeFilter"];
+
+/// What the option table says of a parameter is what the mapping does: the same option, the same default.
+#[test]
+fn the_agents_own_options_are_shown_as_the_table_has_them() {
+    let schema = schema();
+    let mut wrong = Vec::new();
+    for kind in options::KINDS {
+        for row in kind.options.iter().filter(|row| !row.parameter.is_empty() && !NOT_SHOWN.contains(&row.parameter)) {
+            let path = match row.parameter.strip_prefix("Device.") {
+                Some(_) => row.parameter.to_string(),
+                None => format!("{}{}", kind.object, row.parameter),
+            };
+            let (object, name) = path.rsplit_once('.').unwrap();
+            let object = schema.find(&format!("{object}."));
+            let Some(param) = object.and_then(|object| schema[object].param(name)) else {
+                wrong.push(format!("{path} is not mapped"));
+                continue;
+            };
+            let ParamSource::Mapped(alternatives) = &param.source else { continue };
+            let first = &alternatives[0];
+            let shown = match &first.source {
+                Source::Option { option, .. } | Source::Uci { option, .. } => option,
+                // The agent's own names: the Alias that is never empty, the endpoint id that is made of the hardware.
+                _ => continue,
+            };
+            let default =
+                first.filters.iter().find_map(|f| if let Filter::Default(text) = f { Some(&**text) } else { None });
+            let standard = param.default.as_deref();
+            if **shown != *row.name {
+                wrong.push(format!("{path} shows option {shown}, the table says {}", row.name));
+            } else if !row.default.is_empty()
+                && default.or(standard).unwrap_or_default() != row.default
+                && name != "PeriodicNotifTime"
+            {
+                wrong.push(format!("{path} defaults to {default:?}, the table says {}", row.default));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The recorded routers' own configuration is one the agent understands.
+#[test]
+fn recorded_configurations_are_understood() {
+    let text = std::fs::read("tests/fixtures/ax-home/uci/usp-agent").unwrap();
+    let package = usp_agent::backend::uci::parse::parse("usp-agent", &text).unwrap();
+    assert_eq!(check(&package), []);
 }
 
 /// Files that end up elsewhere would never run.

@@ -8,7 +8,7 @@ use usp_agent::backend::fixture::Fixture;
 use usp_agent::backend::uci::{Edit, OptValue, PackageEdits};
 use usp_agent::backend::{Backend, CallError};
 use usp_agent::model::source::CommandSource;
-use usp_agent::model::{Everything, Instances, Model, View};
+use usp_agent::model::{Everything, Instances, Model, Permit, Rights, View};
 use usp_agent::usp::fault::{Code, Fault};
 
 /// When the recorded routers were recorded.
@@ -17,8 +17,8 @@ const NOW: i64 = 1_795_384_705;
 /// May do everything, passwords included.
 struct Owner;
 
-impl usp_agent::model::Permit for Owner {
-    fn object(&self, path: &str) -> usp_agent::model::Rights {
+impl Permit for Owner {
+    fn object(&self, path: &str) -> Rights {
         Everything.object(path)
     }
 
@@ -101,7 +101,8 @@ impl Player {
                 let [table, key, name, value] = rest.splitn(4, ' ').collect::<Vec<_>>()[..] else { panic!("{rest}") };
                 self.model.facts().set(table, key.trim_matches('-'), name, value);
             }
-            "get" => return told(self.get(rest)),
+            "get" => return told(self.get(&Owner, rest)),
+            "peek" => return told(self.get(&Everything, rest)),
             "calls" => {
                 let journal = self.journal_of_get(rest);
                 return journal.into_iter().filter(|l| l.starts_with("call ")).map(|l| l[5..].to_string()).collect();
@@ -139,8 +140,8 @@ impl Player {
         self.fixture.set_answer(object, method, &serde_json::from_str(json).unwrap());
     }
 
-    fn get(&self, path: &str) -> Result<Vec<String>, Fault> {
-        let reading = at_once(self.model.get(&Owner, &[path], 0));
+    fn get(&self, permit: &dyn Permit, path: &str) -> Result<Vec<String>, Fault> {
+        let reading = at_once(self.model.get(permit, &[path], 0));
         let objects = reading.results.into_iter().next().unwrap()?;
         let lines = objects.into_iter().flat_map(|o| {
             let path = o.path;
