@@ -343,6 +343,24 @@ async fn a_peer_that_takes_no_data_is_cut() {
 }
 
 #[tokio::test]
+async fn a_peer_that_takes_data_slowly_is_not_cut() {
+    let patient = |port| ClientSettings { keep_alive: Duration::ZERO, ..client_settings(port) };
+    let (mut link, mut ws) = connected_pair(patient).await;
+    let (channel, _) = link.connected().await;
+    for _ in 0..24 {
+        link.send(channel, &vec![0; MAX_RECORD], Destination::Peer);
+    }
+    let mut taken = vec![0; MAX_RECORD / 2];
+    for _ in 0..12 {
+        sleep(Duration::from_millis(100)).await;
+        ws.get_mut().read_exact(&mut taken).await.unwrap();
+    }
+    while let Ok(event) = link.events.try_recv() {
+        assert!(matches!(event, LinkEvent::Remark { .. }), "{event:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_session_is_followed_by_the_next() {
     let (controller, port) = Controller::new().await;
     let mut link = Link::spawn(32, |id, events| start(client_settings(port), id, events));

@@ -261,7 +261,7 @@ impl<'a> Session<'a> {
             return Err(format!("\"{topic}\" is no topic to publish to"));
         }
         if self.waiting.len() >= MAX_WAITING || self.waiting_bytes + record.len() > MAX_WAITING_BYTES {
-            return Err(format!("the broker does not acknowledge those before it (topic \"{topic}\")"));
+            return Err(format!("those before it are not through yet (topic \"{topic}\")"));
         }
         let outgoing = self.outgoing(record, topic, retain);
         let size = encode::publish(self.version(), 1, false, &outgoing)?.len();
