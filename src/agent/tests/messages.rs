@@ -320,3 +320,13 @@ fn what_a_subscription_watches_is_fixed_once_it_is_given() {
     let error = bench.error(set(false, row, &[("ReferenceList", "Device.DeviceInfo.", true)]));
     assert_eq!(errors(&error), [("Device.LocalAgent.Subscription.1.ReferenceList", 7013)]);
 }
+
+#[test]
+fn set_1_17_an_object_with_a_failure_is_left_as_it_was() {
+    let mut bench = Bench::new("");
+    let params = [("HostName", "half", true), ("Nonsense", "x", true)];
+    let SetStatus::OperFailure(failure) = updated(bench.response(set(true, HOST, &params))) else { panic!("updated") };
+    assert_eq!((failure.err_code, failure.updated_inst_failures[0].param_errs[0].err_code), (7021, 7010));
+    assert_eq!(bench.get("Device.DeviceInfo.HostName"), ["HostName=OpenWrt"]);
+    assert!(bench.done.is_empty(), "nothing was written: {:?}", bench.done);
+}
