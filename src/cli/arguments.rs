@@ -74,7 +74,7 @@ fn take(
 }
 
 fn text(arg: OsString) -> Result<String, String> {
-    arg.into_string().map_err(|arg| format!("{} is not UTF-8", arg.display()))
+    arg.into_string().map_err(|arg| format!("{} is not UTF-8", arg.to_string_lossy()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! `check`: reads the configuration and the data model as `run` would, and names whatever is wrong.
+//! `check`: reads the configuration and the data model as `run` would, and names whatever is wrong. Mapping files named
+//! on the command line are read as drop-ins after the installed ones.
 
-use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, complain, print};
+use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, complain, mapping, print};
 use crate::backend::uci;
 use crate::config;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) const FLAGS: &[Flag] = &[
     CONFIG_DIR,
@@ -17,7 +18,9 @@ pub(super) fn run(given: &Arguments) -> Exit {
         return print(&config::markdown());
     }
     let folder = given.value("config-dir").unwrap_or("/etc/config");
-    let findings = configuration(&Path::new(folder).join(config::PACKAGE));
+    let mut findings = configuration(&Path::new(folder).join(config::PACKAGE));
+    findings.extend(mapping::installed(Path::new(given.value("root").unwrap_or("/"))).1);
+    findings.extend(mapping::files(&given.words.iter().map(PathBuf::from).collect::<Vec<_>>()));
     for finding in &findings {
         complain(finding);
     }

@@ -10,10 +10,12 @@ use std::process::ExitCode;
 mod arguments;
 mod check;
 pub mod coverage;
+mod demo;
 mod logger;
 pub mod mapping;
 pub mod record_fixtures;
 mod run;
+mod tools;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +51,39 @@ struct Verb {
 
 /// Where a router keeps its things; `run` and the verbs that look at a router take these.
 const CONFIG_DIR: Flag = Flag { name: "config-dir", value: Some("DIR"), doc: "UCI packages (default /etc/config)" };
+const UBUS: Flag =
+    Flag { name: "ubus", value: Some("SOCKET"), doc: "the socket of ubusd (default /var/run/ubus/ubus.sock)" };
 const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's file system (default /)" };
 
 const VERBS: &[Verb] = &[
     Verb { name: "run", words: "", doc: "run the agent in the foreground", flags: run::FLAGS, run: run::run },
     Verb {
-        name: "check",
+        name: "demo",
         words: "",
+        doc: "show everything at work on a simulated router, in seconds",
+        flags: demo::FLAGS,
+        run: demo::run,
+    },
+    Verb {
+        name: "check",
+        words: "[FILE.dm]...",
         doc: "read configuration and data model, name whatever is wrong",
         flags: check::FLAGS,
         run: check::run,
+    },
+    Verb {
+        name: "coverage",
+        words: "",
+        doc: "how much of TR-181 is mapped",
+        flags: tools::COVERAGE_FLAGS,
+        run: tools::coverage,
+    },
+    Verb {
+        name: "record-fixtures",
+        words: "DIR",
+        doc: "write what this router answers into a folder, for tests",
+        flags: tools::RECORD_FLAGS,
+        run: tools::record_fixtures,
     },
     Verb { name: "version", words: "", doc: "print the version", flags: &[], run: |_| print(&version()) },
     Verb { name: "help", words: "[COMMAND]", doc: "print this, or the options of a command", flags: &[], run: help },

@@ -1,12 +1,12 @@
 //! `run`: the agent, until SIGTERM.
 
-use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, complain, logger, usage};
+use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, UBUS, complain, logger, usage};
 use crate::daemon::{self, Failure, Options};
 
 pub(super) const FLAGS: &[Flag] = &[
     CONFIG_DIR,
     Flag { name: "state-dir", value: Some("DIR"), doc: "what must survive a reboot (default /etc/usp-agent)" },
-    Flag { name: "ubus", value: Some("SOCKET"), doc: "the socket of ubusd (default /var/run/ubus/ubus.sock)" },
+    UBUS,
     ROOT,
     Flag { name: "fixtures", value: Some("DIR"), doc: "recorded answers instead of a router" },
     Flag {

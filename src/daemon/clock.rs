@@ -27,6 +27,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Must run within the runtime.
     pub(super) fn new() -> Self {
+        #[allow(deprecated, reason = "the successor is unsafe; an OwnedFd always is the same open descriptor")]
         let jumps = jump_timer().map_err(std::io::Error::from).and_then(AsyncFd::new);
         let jumps = jumps.inspect_err(|error| log::warn!("clock=unwatched cause=\"{error}\"")).ok();
         Self { started: Instant::now(), jumps, is_set: tls::Clock::new(unix_seconds() >= PLAUSIBLE) }

@@ -131,9 +131,9 @@ fn static_addresses(section: &Section) -> Vec<Json> {
         Some(OptValue::List(addresses)) => addresses,
         None => &[],
     };
-    let one = |text: &Box<str>| match text.split_once('/') {
+    let one = |text: &str| match text.split_once('/') {
         Some((address, mask)) => json!({"address": address, "mask": mask.parse::<u32>().unwrap_or(32)}),
         None => json!({"address": text, "mask": usual}),
     };
-    given.iter().map(one).collect()
+    given.iter().map(|text| one(text)).collect()
 }

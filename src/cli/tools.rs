@@ -1,0 +1,72 @@
+//! `coverage` and `record-fixtures`: for those who work on the mapping.
+
+use super::record_fixtures as recording;
+use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, UBUS, complain, coverage, logger, mapping, print, usage};
+use crate::backend::live::{Live, Place};
+use crate::model::built_in;
+use crate::model::digest::Digest;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+pub(super) const COVERAGE_FLAGS: &[Flag] = &[
+    ROOT,
+    Flag { name: "objects", value: None, doc: "a line for each object instead of each top-level object" },
+    Flag { name: "missing", value: None, doc: "what the router profile wants and the model has not" },
+];
+
+pub(super) const RECORD_FLAGS: &[Flag] = &[CONFIG_DIR, UBUS, ROOT];
+
+/// Counts what is mapped against the whole standard.
+pub(super) fn coverage(given: &Arguments) -> Exit {
+    let (schema, refused) = mapping::installed(Path::new(given.value("root").unwrap_or("/")));
+    refused.iter().for_each(|refusal| complain(refusal));
+    let text = built_in::whole_digest();
+    let digest = Digest::parse(&text);
+    if given.has("missing") {
+        let missing = coverage::missing(&schema, &digest);
+        return print(&missing.iter().map(|path| format!("{path}\n")).collect::<String>());
+    }
+    let lines = coverage::coverage(&schema, &digest);
+    print(&coverage::table(&if given.has("objects") { lines } else { coverage::by_top(&lines) }))
+}
+
+/// Asks the router everything that a mapping asks.
+pub(super) fn record_fixtures(given: &Arguments) -> Exit {
+    let [folder] = given.words.as_slice() else {
+        return usage("record-fixtures needs one folder: usp-agent record-fixtures DIR");
+    };
+    logger::start(log::LevelFilter::Warn);
+    let mut place = Place::below(Path::new(given.value("root").unwrap_or("/")));
+    place.socket = given.value("ubus").map_or(place.socket, Into::into);
+    if let Some(config_dir) = given.value("config-dir") {
+        place.confdir = config_dir.into();
+        place.overrides = None;
+    }
+    place.deadline = Duration::from_secs(30);
+    match record(place, Path::new(folder)) {
+        Ok(unanswered) => {
+            for question in &unanswered {
+                complain(&format!("not recorded: {question}"));
+            }
+            print(&format!(
+                "recorded into {folder}; secrets are masked, names and addresses are not: look before you share\n"
+            ))
+        }
+        Err(error) => {
+            complain(&format!("{folder}: {error}; give a folder that can be written"));
+            Exit::Failure
+        }
+    }
+}
+
+fn record(place: Place, folder: &Path) -> std::io::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let (tell, _changes) = mpsc::channel(1);
+        let (router, driver) = Live::new(place, tell);
+        tokio::task::spawn_local(driver.run());
+        let wanted = recording::Wanted::of(&router).await;
+        recording::record(&router, &wanted, folder).await
+    })
+}
