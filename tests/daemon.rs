@@ -7,6 +7,7 @@ mod certificates;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
 
+use certificates::{Asked, Authority};
 use mosquitto::Mosquitto;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use usp_agent::demo::controller::{Controller, Operated, Trouble};
 use usp_agent::demo::router::Router;
 use usp_agent::mtp::mqtt::Version;
+use usp_agent::mtp::tls::{Clock, Identity, ServerTls, Trust, Versions};
 use usp_agent::usp::endpoint_id::EndpointId;
 use usp_agent::usp::wire::msg::notify::Notification;
 use usp_agent::usp::wire::msg::notify::operation_complete::OperationResp;
@@ -111,6 +113,10 @@ impl Drop for Scene {
     }
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 fn own_id() -> EndpointId {
     EndpointId::parse(CONTROLLER).unwrap()
 }
@@ -129,6 +135,7 @@ async fn connected(scene: &mut Scene) -> Controller {
     controller
 }
 
+const AGENT: &str = "os::00005E-00005E100001";
 const HOST_NAME: &str = "Device.DeviceInfo.HostName";
 
 #[test]
@@ -136,7 +143,7 @@ fn a_get_and_a_set_go_down_to_the_router() {
     Scene::play(|mut scene| async move {
         let mut controller = connected(&mut scene).await;
         let agent = controller.agent(SOON).await.unwrap();
-        assert_eq!(agent.as_str(), "os::00005E-00005E100001");
+        assert_eq!(agent.as_str(), AGENT);
         assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
         assert_eq!(controller.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
         controller.set("Device.DeviceInfo.", &[("HostName", "castle")]).await.unwrap();
@@ -170,14 +177,14 @@ fn a_change_by_somebody_else_is_notified() {
 #[test]
 fn the_uplink_coming_back_ends_the_wait_for_the_next_try() {
     Scene::play(|mut scene| async move {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         scene.start(&format!(
             "config controller 'test'\n option EndpointID '{CONTROLLER}'\n option AllowUnencrypted 1\n list role full\n
 config controller_mtp 'link'\n option controller test\n option Protocol WebSocket\n option Host 127.0.0.1\n option Port {port}
  option Path /usp\n option EnableEncryption 0\n option SessionRetryMinimumWaitInterval 600\n"
         ));
         scene.until_logged("event=lost").await;
-        let mut controller = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut controller = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None);
         scene.router.set_interface("wan", false);
         assert_eq!(controller.agent(Duration::from_millis(300)).await, Err(Trouble::Silence));
         scene.router.set_interface("wan", true);
@@ -315,4 +322,81 @@ fn over_a_broker_in_both_versions() {
             assert_eq!(controller.goodbyes(), 1, "MQTT {number}");
         });
     }
+}
+
+#[test]
+fn a_controller_that_comes_to_the_agent_is_notified_at_once() {
+    Scene::play(|mut scene| async move {
+        let port = free_port();
+        let section = controller_section(&format!("listen ws://127.0.0.1:{port}/usp"));
+        let boot = "config subscription 's'\n option controller test\n option ID boot\n option NotifType Event\n option Persistent 1\n list ReferenceList 'Device.Boot!'\n";
+        scene.start(&format!("{section}\n{boot}"));
+        let mut controller = Controller::to_agent(&own_id(), &EndpointId::parse(AGENT).unwrap(), port);
+        let boot = controller.notification(SOON, |notify| notify.subscription_id == "boot").await.unwrap();
+        assert!(matches!(boot.notification, Some(Notification::Event(event)) if event.event_name == "Boot!"));
+        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
+        assert_eq!(controller.value("Device.LocalAgent.MTP.1.Status").await.unwrap(), "Up");
+    });
+}
+
+#[test]
+fn with_tls_a_controller_has_its_role() {
+    Scene::play(|mut scene| async move {
+        let authority = Authority::new("test");
+        let asked = |names, id| Asked { names, endpoint_id: Some(id), ..Asked::default() };
+        let theirs = authority.issue(asked(&["localhost"], CONTROLLER));
+        let ours = authority.issue(asked(&[], AGENT));
+        let port = free_port();
+        let tls = ServerTls {
+            identity: Identity { certificate: theirs.certificate, key: theirs.key },
+            clients: Some(Trust::File(authority.file.clone())),
+            versions: Versions::default(),
+            clock: Clock::default(),
+        };
+        let mut controller = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Some(tls));
+        let files = [("ca_file", &authority.file), ("certificate", &ours.certificate), ("key", &ours.key)];
+        let files: String =
+            files.iter().map(|(option, file)| format!("\toption {option} '{}'\n", file.display())).collect();
+        let section = controller_section(&format!("wss://localhost:{port}/usp"));
+        scene.start(&format!("{}{files}", section.replace("\toption AllowUnencrypted '1'\n", "")));
+        controller.agent(SOON).await.unwrap();
+        controller.set("Device.DeviceInfo.", &[("HostName", "castle")]).await.unwrap();
+    });
+}
+
+#[test]
+fn a_reboot_is_answered_first_and_told_afterwards() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        subscribe(&mut controller, "boot", "Event", "Device.Boot!").await;
+        let done = controller.operate("Device.Reboot()", "why", &[]).await.unwrap();
+        assert!(matches!(done, Operated::Output(_)));
+        let until = Instant::now() + SOON;
+        while scene.router.reboots() == 0 {
+            assert!(Instant::now() < until, "{}", scene.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        scene.signal(Signal::TERM);
+        assert!(scene.ended().await.success());
+        scene.start_again();
+        let boot = controller.notification(SOON, |notify| notify.subscription_id == "boot").await.unwrap();
+        let Some(Notification::Event(event)) = boot.notification else { panic!("{boot:?}") };
+        let param = |name: &str| event.params.get(name).map(String::as_str);
+        assert_eq!((param("Cause"), param("CommandKey")), (Some("RemoteReboot"), Some("why")));
+        assert_eq!(scene.router.reboots(), 1);
+    });
+}
+
+#[test]
+fn a_place_to_listen_can_move_and_come_back() {
+    Scene::play(|mut scene| async move {
+        let port = free_port();
+        let section = |path: &str| controller_section(&format!("listen ws://127.0.0.1:{port}{path}"));
+        scene.start(&section("/elsewhere"));
+        scene.until_logged("action=start").await;
+        scene.router.write_config("usp-agent", &section("/usp")).unwrap();
+        let mut controller = Controller::to_agent(&own_id(), &EndpointId::parse(AGENT).unwrap(), port);
+        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
+        assert!(!scene.log().contains("cannot listen"), "{}", scene.log());
+    });
 }

@@ -1,6 +1,6 @@
 //! `/etc/config/usp-agent`: what its options are, what their short forms stand for, and what follows for the links.
 //!
-//! Nothing here opens a file or a socket: packages come in as [`uci::Package`]. Nothing is refused silently: whatever
+//! Nothing here opens a file or a socket: packages come in as [`Package`]. Nothing is refused silently: whatever
 //! the agent does not understand becomes a [`Warning`] with file, line and section, and the rest still counts.
 
 mod expand;

@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout_at};
 /// All links.
 pub(super) struct Links {
     running: BTreeMap<LinkId, Running>,
-    /// Links that were told to end, and those that have.
-    ending: Vec<JoinHandle<()>>,
+    /// Links that were told to end, by their section.
+    ending: Vec<(Box<str>, JoinHandle<()>)>,
     last_id: u32,
     events: Sender<LinkEvent>,
     clock: tls::Clock,
@@ -87,7 +87,9 @@ impl Links {
     fn start(&mut self, link: config::links::Link, own_id: &EndpointId, facts: &mut Facts) {
         self.last_id += 1;
         let id = LinkId(self.last_id);
-        match settings::start(&link, id, own_id, &self.clock, self.events.clone()) {
+        let before = self.ending.iter().position(|(section, _)| *section == link.section);
+        let before = before.map(|at| self.ending.swap_remove(at).1);
+        match settings::start(&link, before, id, (own_id, &self.clock), self.events.clone()) {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
                 let running = Running { settings: link, handle, task, up: BTreeMap::new(), tries: 0 };
@@ -109,15 +111,12 @@ impl Links {
         log::info!("link={} section={} action=end", id.0, link.settings.section);
         let sessions = std::mem::take(&mut link.up);
         link.show(facts);
-        self.ending.retain(|task| !task.is_finished());
-        let Running { handle, task, .. } = link;
-        self.ending.push(tokio::task::spawn_local(async move {
-            // A queue that is full means a peer that stalls: it is not asked twice.
-            if handle.commands.try_send(LinkCommand::Shutdown).is_err() {
-                task.abort();
-            }
-            let _ = task.await;
-        }));
+        self.ending.retain(|(_, task)| !task.is_finished());
+        // A queue that is full means a peer that stalls: it is not asked twice.
+        if link.handle.commands.try_send(LinkCommand::Shutdown).is_err() {
+            link.task.abort();
+        }
+        self.ending.push((link.settings.section, link.task));
         sessions.keys().map(|session| Input::Lost { channel: ChannelId(id.0, *session) }).collect()
     }
 
@@ -216,7 +215,7 @@ impl Links {
         for id in self.running.keys().copied().collect::<Vec<_>>() {
             self.end(id, &mut facts);
         }
-        for mut task in self.ending.drain(..) {
+        for (_, mut task) in self.ending.drain(..) {
             // Links wait while nobody takes their events.
             let ended = async {
                 loop {

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Changes of the router that wait at most; the bus waits then, and ubusd drops what it cannot deliver.
 pub const MAX_CHANGES: usize = 64;
@@ -35,6 +35,9 @@ pub const MAX_CHANGES: usize = 64;
 pub const SAVE_DELAY: Duration = Duration::from_secs(30);
 /// How long links may take for their goodbye.
 pub const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the router may take to end the agent once it was told to reboot.
+pub const PATIENCE_WITH_REBOOT: Duration = Duration::from_secs(120);
 
 /// Where the router is, and where the agent keeps its own.
 #[derive(Debug, Clone, Default)]
@@ -88,12 +91,18 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// [`Failure`], before anything was sent.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    let signals = Signals::new().map_err(Failure::System)?;
+    let mut signals = Signals::new().map_err(Failure::System)?;
     let mut daemon = Daemon::start(options).await?;
-    daemon.serve(signals).await;
+    daemon.serve(&mut signals).await;
     daemon.stop().await;
-    if let Some(reset) = daemon.rebooting {
-        daemon.reboot_now(reset).await;
+    if let Some(reset) = daemon.rebooting
+        && daemon.reboot_now(reset).await
+    {
+        // procd ends us on its way down. One that ended by itself would be started again, and tell Boot! too early.
+        tokio::select! {
+            _ = signals.terminate.recv() => {}
+            () = sleep(PATIENCE_WITH_REBOOT) => log::error!("reboot=failed cause=nothing-happened"),
+        }
     }
     Ok(())
 }
@@ -153,7 +162,7 @@ impl Signals {
 
 impl Daemon {
     /// The loop: whatever happens next, one at a time.
-    async fn serve(&mut self, mut signals: Signals) {
+    async fn serve(&mut self, signals: &mut Signals) {
         while self.rebooting.is_none() {
             tokio::select! {
                 biased;

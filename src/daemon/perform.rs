@@ -70,21 +70,22 @@ impl Daemon {
         self.rebooting = Some(reset);
     }
 
-    /// After the goodbyes: the router reboots. What stands in for one only says so.
-    pub(super) async fn reboot_now(&self, reset: bool) {
+    /// After the goodbyes: the router reboots; false where it does not. What stands in for one only says so.
+    pub(super) async fn reboot_now(&self, reset: bool) -> bool {
         let Router::Live(router) = self.agent.model().backend() else {
-            return log::warn!("reboot=skipped cause=recorded-router");
+            log::warn!("reboot=skipped cause=recorded-router");
+            return false;
         };
         if reset && self.on_this_machine {
-            // -r reboots too; where it is missing, nothing was erased and a reboot would hide that.
-            match Command::new("/sbin/firstboot").args(["-y", "-r"]).status() {
-                Ok(status) if status.success() => return,
-                other => return log::error!("factory-reset=failed cause=\"{other:?}\" check=/sbin/firstboot"),
-            }
+            // -r reboots too. Where it fails nothing was erased, and a reboot would hide that.
+            let erased = Command::new("/sbin/firstboot").args(["-y", "-r"]).status();
+            return erased.as_ref().is_ok_and(|status| status.success()) || {
+                log::error!("factory-reset=failed cause=\"{erased:?}\" check=/sbin/firstboot");
+                false
+            };
         }
-        if let Err(error) = router.call("system", "reboot", &Table::default()).await {
-            log::error!("reboot=failed cause=\"{error:?}\" check=procd");
-        }
+        let told = router.call("system", "reboot", &Table::default()).await;
+        told.inspect_err(|error| log::error!("reboot=failed cause=\"{error:?}\" check=procd")).is_ok()
     }
 }
 

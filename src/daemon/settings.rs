@@ -13,29 +13,37 @@ use tokio::task::{JoinHandle, spawn_local};
 /// leaves it with a session it believes dead.
 const SLOW_RETURN: Duration = Duration::from_secs(11);
 
-/// Starts a link as a task of its own.
+/// Starts a link as a task of its own, which begins when `before` has ended: two links of one section would fight over
+/// a port or a client id.
 pub(super) fn start(
     link: &Link,
+    before: Option<JoinHandle<()>>,
     id: LinkId,
-    own_id: &EndpointId,
-    clock: &tls::Clock,
+    (own_id, clock): (&EndpointId, &tls::Clock),
     events: Sender<LinkEvent>,
 ) -> Result<(LinkHandle, JoinHandle<()>), String> {
     Ok(match &link.transport {
         Transport::Mqtt(client) => {
             let settings = broker(client, link, own_id, clock)?;
             let (handle, task) = mqtt::start(settings, id, events);
-            (handle, spawn_local(task))
+            (handle, spawn_local(after(before, task)))
         }
         Transport::WebSocketClient(client) => {
             let (handle, task) = websocket::start(websocket_client(client, own_id, clock)?, id, events);
-            (handle, spawn_local(task))
+            (handle, spawn_local(after(before, task)))
         }
         Transport::WebSocketServer(server) => {
             let (handle, task) = websocket::listen(websocket_server(server, own_id, clock)?, id, events);
-            (handle, spawn_local(task))
+            (handle, spawn_local(after(before, task)))
         }
     })
+}
+
+async fn after(before: Option<JoinHandle<()>>, task: impl Future<Output = ()>) {
+    if let Some(before) = before {
+        let _ = before.await;
+    }
+    task.await;
 }
 
 fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, clock: &tls::Clock) -> Result<mqtt::Settings, String> {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::mtp::{
-    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, mqtt, websocket,
+    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, mqtt, tls, websocket,
 };
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::message::{self, Incoming};
@@ -26,6 +26,10 @@ use crate::usp::wire::msg::response::RespType;
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Notifications kept until somebody asks for them; older ones go first.
 pub const MAX_NOTIFICATIONS: usize = 256;
+/// The path of its WebSocket, and of an agent's.
+const PATH: &str = "/usp";
+/// Nobody else is waiting.
+const EAGER: backoff::Policy = backoff::Policy { minimum: Duration::from_millis(100), multiplier: None, maximum: None };
 
 /// A controller with one agent.
 #[derive(Debug)]
@@ -95,16 +99,16 @@ impl Controller {
     /// No free port.
     pub fn on_websocket(own_id: &EndpointId) -> std::io::Result<(Self, u16)> {
         let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        Ok((Self::at(own_id, free), free.port()))
+        Ok((Self::at(own_id, free, None), free.port()))
     }
 
-    /// As [`Controller::on_websocket`], at an address of the caller's.
-    pub fn at(own_id: &EndpointId, listen: SocketAddr) -> Self {
+    /// As [`Controller::on_websocket`], at an address of the caller's, with TLS where it is given.
+    pub fn at(own_id: &EndpointId, listen: SocketAddr, tls: Option<tls::ServerTls>) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = websocket::ServerSettings {
             listen,
-            path: "/usp".into(),
-            tls: None,
+            path: PATH.into(),
+            tls,
             own_id: own_id.as_str().into(),
             keep_alive: Duration::ZERO,
             limits: Limits::default(),
@@ -112,6 +116,25 @@ impl Controller {
         let (link, task) = websocket::listen(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
         Self::new(own_id, link, heard, Destination::Peer)
+    }
+
+    /// Comes to the WebSocket of an agent on the loopback.
+    pub fn to_agent(own_id: &EndpointId, agent: &EndpointId, port: u16) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let settings = websocket::ClientSettings {
+            host: "127.0.0.1".into(),
+            port,
+            path: PATH.into(),
+            tls: None,
+            own_id: own_id.as_str().into(),
+            keep_alive: Duration::ZERO,
+            retry: EAGER,
+            hold_off_after_loss: Duration::ZERO,
+            limits: Limits::default(),
+        };
+        let (link, task) = websocket::start(settings, LinkId(0), events);
+        tokio::task::spawn_local(task);
+        Self { agent: Some(agent.clone()), ..Self::new(own_id, link, heard, Destination::Peer) }
     }
 
     /// Meets an agent at a broker on the loopback: listens to `own_topic`, speaks to `agent_topic`.
@@ -141,7 +164,7 @@ impl Controller {
             filters: Vec::new(),
             response_topic: Some(own_topic.into()),
             publish_qos: 1,
-            retry: backoff::Policy { minimum: Duration::from_millis(200), ..backoff::Policy::default() },
+            retry: EAGER,
             ack_timeout: mqtt::ACK_TIMEOUT,
             limits: Limits::default(),
         };

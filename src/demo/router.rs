@@ -3,7 +3,7 @@
 //! It reacts on `service event config.change` as procd and its services would: a new host name shows in `system board`,
 //! a disabled interface goes down with a `network.interface` event. Nothing is forwarded, no radio sends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,8 @@ struct World {
     answers: RefCell<Json>,
     /// Packages that `config.change` was sent for, in order.
     applied: RefCell<Vec<String>>,
+    /// Calls of `system reboot`.
+    reboots: Cell<u32>,
 }
 
 impl Router {
@@ -66,6 +68,7 @@ impl Router {
             started: Instant::now(),
             answers: RefCell::new(answers),
             applied: RefCell::default(),
+            reboots: Cell::new(0),
         };
         let router = Self { folder, bus, world: Rc::new(world) };
         router.provide_all();
@@ -116,6 +119,11 @@ impl Router {
     /// Packages whose change was announced so far, in order.
     pub fn applied(&self) -> Vec<String> {
         self.world.applied.borrow().clone()
+    }
+
+    /// How often it was told to reboot; it stays up, and whoever plays procd ends the agent.
+    pub fn reboots(&self) -> u32 {
+        self.world.reboots.get()
     }
 
     /// Takes an interface up or down as netifd does, with its event.
@@ -196,8 +204,10 @@ impl Drop for Router {
 
 impl World {
     fn answer(&self, object: &str, method: &str, args: &Table) -> Outcome {
-        if (object, method) == ("system", "info") {
-            self.tick();
+        match (object, method) {
+            ("system", "info") => self.tick(),
+            ("system", "reboot") => self.reboots.set(self.reboots.get() + 1),
+            _ => {}
         }
         let answers = self.answers.borrow();
         let Some(answer) = answers.get(object).and_then(|methods| methods.get(method)) else {
