@@ -1,6 +1,6 @@
 //! The path grammar of USP (TR-369, "Path Names" and "Data Model Path Grammar").
 //!
-//! [`parse`] turns the text of a path into steps that borrow from it: object names, instance
+//! [`parse()`] turns the text of a path into steps that borrow from it: object names, instance
 //! numbers, wildcards, search expressions, `{i}` and reference following, and what the path ends
 //! in: an object, a parameter, a command or an event. [`Condition::holds`] compares a value by its
 //! TR-181 type.
