@@ -364,10 +364,11 @@ fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
     enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
 }
 
-/// The controller that a server's peer says to be; with a certificate it must say so too.
+/// The controller that a server's peer says to be; with TLS its certificate must say so too. Without one the agent gives
+/// it the untrusted role, or what the owner allowed a lab.
 fn guest(peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
     let claimed = peer.endpoint_id.as_deref()?;
-    let proven = peer.certificate_ids.is_empty() || peer.certificate_ids.iter().any(|id| &**id == claimed);
+    let proven = !peer.encrypted || peer.certificate_ids.iter().any(|id| &**id == claimed);
     let (section, _) = guests.iter().find(|(_, endpoint_id)| proven && &**endpoint_id == claimed)?;
     Some(Route { controller: (&**section).into(), ..Route::default() })
 }
@@ -384,4 +385,24 @@ fn route(reach: &Reach) -> Route {
 
 fn id(channel: Channel) -> ChannelId {
     ChannelId(channel.link.0, channel.session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_with_tls_must_be_who_it_says() {
+        let guests = [("acs".into(), "self::acs".into())];
+        let peer = |encrypted, ids: &[&str]| Peer {
+            encrypted,
+            certificate_ids: ids.iter().map(|id| (*id).into()).collect(),
+            endpoint_id: Some("self::acs".into()),
+            ..Peer::default()
+        };
+        let known = |encrypted, ids: &[&str]| guest(&peer(encrypted, ids), &guests).is_some();
+        assert!(known(false, &[]) && known(true, &["self::acs"]));
+        assert!(!known(true, &[]) && !known(true, &["self::other"]));
+        assert!(guest(&Peer::default(), &guests).is_none());
+    }
 }
