@@ -400,34 +400,3 @@ fn a_place_to_listen_can_move_and_come_back() {
         assert!(!scene.log().contains("cannot listen"), "{}", scene.log());
     });
 }
-
-#[test]
-fn a_configuration_that_cannot_be_read_changes_nothing() {
-    Scene::play(|mut scene| async move {
-        let mut controller = connected(&mut scene).await;
-        scene.router.write_config("usp-agent", "config controller 'test\n").unwrap();
-        scene.until_logged("links stay as they are until that is repaired").await;
-        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
-        assert_eq!(controller.sessions(), 1);
-    });
-}
-
-/// A router that idles must let its processor sleep.
-#[test]
-fn an_idle_agent_does_not_wake_up() {
-    Scene::play(|mut scene| async move {
-        let mut controller = connected(&mut scene).await;
-        subscribe(&mut controller, "name", "ValueChange", HOST_NAME).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let pid = scene.agent.as_ref().unwrap().id();
-        let switches = || {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
-            line.split_whitespace().last().unwrap().parse::<u32>().unwrap()
-        };
-        let before = switches();
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let woken = switches() - before;
-        assert!(woken <= 2, "woke up {woken} times in 3 s\n{}", scene.log());
-    });
-}

@@ -65,6 +65,8 @@ async fn send_on_board_request<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>
     if transaction.set(&Everything, &call.invocation.object, "OnBoardingComplete", "false").await.is_ok() {
         let committed = transaction.commit().await?;
         agent.after.committed(committed);
+    } else {
+        drop(transaction);
     }
     agent.on_board(&controller).await;
     Ok(Reply::Output(Vec::new()))

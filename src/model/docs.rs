@@ -5,7 +5,7 @@
 //! failed is remembered as none, so a provider that never answers is asked once and costs its own values only.
 
 use crate::backend::uci::Package;
-use crate::backend::{Backend, CallError, Table};
+use crate::backend::{Backend, CallError, Table, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
@@ -42,8 +42,13 @@ pub enum Question {
 /// An answer; None inside means that there is none to be had.
 #[derive(Debug, Clone)]
 enum Answer {
-    Table(Option<Rc<Table>>),
-    Package(Option<Rc<Package>>),
+    Table(Option<Value>),
+    Package {
+        /// As the file has it: what edits are made against.
+        read: Option<Rc<Package>>,
+        /// As the model shows it, with what is staged.
+        shown: Option<Rc<Package>>,
+    },
     Text(Option<Rc<str>>),
     Names(Option<Rc<[String]>>),
     Known,
@@ -62,7 +67,32 @@ pub struct View {
     pub expand_section: fn(&Package, &str) -> Package,
 }
 
-/// At most so many different questions in one message.
+/// A view with what it last made of its package, which the backend keeps until the file changes.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) view: View,
+    last: RefCell<Option<(Rc<Package>, Rc<Package>)>>,
+}
+
+impl Shown {
+    pub(super) fn new(view: View) -> Self {
+        Self { view, last: RefCell::default() }
+    }
+
+    fn of(&self, read: &Rc<Package>) -> Rc<Package> {
+        let mut last = self.last.borrow_mut();
+        match &*last {
+            Some((from, shown)) if Rc::ptr_eq(from, read) => shown.clone(),
+            _ => {
+                let shown = Rc::new((self.view.expand)(read));
+                *last = Some((read.clone(), shown.clone()));
+                shown
+            }
+        }
+    }
+}
+
+/// At most so many different questions in one message; those beyond count as not answered.
 pub const MAX_QUESTIONS: usize = 4096;
 
 /// The answers of one message.
@@ -71,29 +101,34 @@ pub struct Docs {
     questions: RefCell<Vec<Question>>,
     answers: Vec<Answer>,
     index: RefCell<HashMap<Box<str>, Vec<u16>>>,
-    touched: RefCell<Vec<u16>>,
+    touched: RefCell<Touched>,
     failed: Cell<bool>,
+    closed: bool,
+}
+
+/// Questions in the order of their first use, and by number whether they are among them.
+#[derive(Debug, Default)]
+struct Touched {
+    order: Vec<u16>,
+    marks: Vec<bool>,
 }
 
 impl Docs {
-    /// The answer to a ubus call.
-    pub fn call(&self, object: &str, method: &str, args: &Table) -> Option<&Rc<Table>> {
+    /// The answer to a ubus call: a table.
+    pub fn call(&self, object: &str, method: &str, args: &Table) -> Option<&Value> {
         let same = |q: &Question| matches!(q, Question::Call { object: o, method: m, args: a } if &**o == object && &**m == method && a == args);
         let make = || Question::Call { object: object.into(), method: method.into(), args: args.clone() };
-        match self.answers.get(self.ask(object, same, make)?)? {
+        match self.answer(self.ask(object, same, make))? {
             Answer::Table(table) => table.as_ref(),
-            _ => {
-                self.failed.set(true);
-                None
-            }
+            _ => None,
         }
     }
 
     /// A UCI package, as staged so far.
     pub fn package(&self, name: &str) -> Option<&Rc<Package>> {
         let same = |q: &Question| matches!(q, Question::Package(n) if &**n == name);
-        match self.answers.get(self.ask(name, same, || Question::Package(name.into()))?)? {
-            Answer::Package(package) => package.as_ref(),
+        match self.answer(self.ask(name, same, || Question::Package(name.into())))? {
+            Answer::Package { shown, .. } => shown.as_ref(),
             _ => None,
         }
     }
@@ -101,19 +136,19 @@ impl Docs {
     /// A file's text.
     pub fn file(&self, path: &str) -> Option<&str> {
         let same = |q: &Question| matches!(q, Question::File(p) if &**p == path);
-        self.text(self.ask(path, same, || Question::File(path.into()))?)
+        self.text(self.ask(path, same, || Question::File(path.into())))
     }
 
     /// Where a link points.
     pub fn link(&self, path: &str) -> Option<&str> {
         let same = |q: &Question| matches!(q, Question::Link(p) if &**p == path);
-        self.text(self.ask(path, same, || Question::Link(path.into()))?)
+        self.text(self.ask(path, same, || Question::Link(path.into())))
     }
 
     /// The names in a folder.
     pub fn list(&self, path: &str) -> Option<&[String]> {
         let same = |q: &Question| matches!(q, Question::List(p) if &**p == path);
-        match self.answers.get(self.ask(path, same, || Question::List(path.into()))?)? {
+        match self.answer(self.ask(path, same, || Question::List(path.into())))? {
             Answer::Names(names) => names.as_deref(),
             _ => None,
         }
@@ -132,34 +167,49 @@ impl Docs {
 
     /// Replaces a package by a staged one.
     pub fn stage(&mut self, name: &str, package: Rc<Package>) {
-        let at = self.questions.borrow().iter().position(|q| matches!(q, Question::Package(n) if &**n == name));
-        if let Some(answer) = at.and_then(|at| self.answers.get_mut(at)) {
-            *answer = Answer::Package(Some(package));
+        let at = self.place_of_package(name);
+        if let Some(Answer::Package { shown, .. }) = at.and_then(|at| self.answers.get_mut(at)) {
+            *shown = Some(package);
         }
     }
 
     /// The package as it stands, without noting its use.
-    pub fn staged(&self, name: &str) -> Option<Rc<Package>> {
-        let at = self.questions.borrow().iter().position(|q| matches!(q, Question::Package(n) if &**n == name))?;
-        match self.answers.get(at)? {
-            Answer::Package(package) => package.clone(),
+    pub fn staged(&self, name: &str) -> Option<&Rc<Package>> {
+        match self.answers.get(self.place_of_package(name)?)? {
+            Answer::Package { shown, .. } => shown.as_ref(),
             _ => None,
         }
     }
 
-    /// True while a question has no answer.
+    /// The package as its file had it when this message read it.
+    pub fn read(&self, name: &str) -> Option<&Rc<Package>> {
+        match self.answers.get(self.place_of_package(name)?)? {
+            Answer::Package { read, .. } => read.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn place_of_package(&self, name: &str) -> Option<usize> {
+        let (questions, index) = (self.questions.borrow(), self.index.borrow());
+        let is_package = |at: &&u16| matches!(questions.get(usize::from(**at)), Some(Question::Package(_)));
+        index.get(name)?.iter().find(is_package).map(|&at| usize::from(at))
+    }
+
+    /// True while a question may still get an answer.
     pub fn incomplete(&self) -> bool {
-        self.questions.borrow().len() > self.answers.len()
+        !self.closed && self.questions.borrow().len() > self.answers.len()
     }
 
     /// The questions used since the last [`Docs::forget_use`], each once.
     pub fn used(&self) -> Vec<u16> {
-        self.touched.borrow().clone()
+        self.touched.borrow().order.clone()
     }
 
     /// Begins a new account of what is used, returning the old one.
     pub fn forget_use(&self) -> Vec<u16> {
-        std::mem::take(&mut self.touched.borrow_mut())
+        let Touched { order, marks } = &mut *self.touched.borrow_mut();
+        marks.clear();
+        std::mem::take(order)
     }
 
     /// Counts these questions as used.
@@ -187,8 +237,13 @@ impl Docs {
         self.failed.set(self.failed.get() || failed);
     }
 
+    /// No more answers come: what has none has failed.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
     /// Asks everything noted, all at once.
-    pub async fn fetch<B: Backend>(&mut self, backend: &B, views: &[View]) {
+    pub(super) async fn fetch<B: Backend>(&mut self, backend: &B, views: &[Shown]) {
         let missing: Vec<Question> = self.questions.borrow().get(self.answers.len()..).unwrap_or(&[]).to_vec();
         let answers = match <[Question; 1]>::try_from(missing) {
             Ok([one]) => vec![answer(backend, views, &one).await],
@@ -197,11 +252,22 @@ impl Docs {
         self.answers.extend(answers);
     }
 
-    fn text(&self, at: usize) -> Option<&str> {
-        match self.answers.get(at)? {
+    fn text(&self, at: Option<usize>) -> Option<&str> {
+        match self.answer(at)? {
             Answer::Text(text) => text.as_deref(),
             _ => None,
         }
+    }
+
+    /// The answer at a place; one that failed, and a question too many, count as failures.
+    fn answer(&self, at: Option<usize>) -> Option<&Answer> {
+        match at.map(|at| self.answers.get(at)) {
+            Some(Some(Answer::Failed)) | None => self.failed.set(true),
+            Some(Some(answer)) => return Some(answer),
+            Some(None) if self.closed => self.failed.set(true),
+            Some(None) => {}
+        }
+        None
     }
 
     /// The place of a question, noting it where it is new; None where there are too many.
@@ -226,25 +292,34 @@ impl Docs {
     }
 
     fn touch(&self, question: u16) {
-        let mut touched = self.touched.borrow_mut();
-        if !touched.contains(&question) {
-            touched.push(question);
+        let Touched { order, marks } = &mut *self.touched.borrow_mut();
+        let at = usize::from(question);
+        if marks.len() <= at {
+            marks.resize(at + 1, false);
+        }
+        if let Some(mark) = marks.get_mut(at).filter(|mark| !**mark) {
+            *mark = true;
+            order.push(question);
         }
     }
 }
 
-async fn answer<B: Backend>(backend: &B, views: &[View], question: &Question) -> Answer {
+/// ubus: the provider did not answer ubusd in time, or could not be reached.
+const NO_ANSWER: [u32; 2] = [7, 10];
+
+async fn answer<B: Backend>(backend: &B, views: &[Shown], question: &Question) -> Answer {
     match question {
         Question::Call { object, method, args } => match backend.call(object, method, args).await {
-            Ok(table) => Answer::Table(Some(Rc::new(table))),
+            Ok(table) => Answer::Table(Some(Value::Table(table))),
             // No such object, no such thing: the router has no value, which is an answer.
-            Err(CallError::NotFound | CallError::Status(_)) => Answer::Table(None),
+            Err(CallError::NotFound) => Answer::Table(None),
+            Err(CallError::Status(status)) if !NO_ANSWER.contains(&status) => Answer::Table(None),
             Err(why) => {
                 log::warn!("event=call_failed object={object} method={method} why={why:?}");
                 Answer::Failed
             }
         },
-        Question::Package(name) => Answer::Package(package(backend, views, name).await),
+        Question::Package(name) => package(backend, views, name).await,
         Question::File(path) => Answer::Text(backend.read(path).await.ok()),
         Question::List(path) => Answer::Names(backend.list(path).await.ok()),
         Question::Link(path) => Answer::Text(backend.link(path).await.ok()),
@@ -252,20 +327,21 @@ async fn answer<B: Backend>(backend: &B, views: &[View], question: &Question) ->
     }
 }
 
-/// The package as the model shows it; a file that is not UCI is reported and counts as absent.
-async fn package<B: Backend>(backend: &B, views: &[View], name: &str) -> Option<Rc<Package>> {
-    let raw = match backend.package(name).await {
-        Ok(raw) => raw,
-        Err(crate::backend::uci::Error::NotFound) => return None,
+/// The package as read and as the model shows it; a file that is not UCI is reported and counts as not answered.
+async fn package<B: Backend>(backend: &B, views: &[Shown], name: &str) -> Answer {
+    let read = match backend.package(name).await {
+        Ok(read) => read,
+        Err(crate::backend::uci::Error::NotFound) => return Answer::Package { read: None, shown: None },
         Err(why) => {
             log::warn!("event=package_unreadable package={name} why=\"{why}\"");
-            return None;
+            return Answer::Failed;
         }
     };
-    match views.iter().find(|v| v.package == name) {
-        Some(view) => Some(Rc::new((view.expand)(&raw))),
-        None => Some(raw),
-    }
+    let shown = match views.iter().find(|s| s.view.package == name) {
+        Some(view) => view.of(&read),
+        None => read.clone(),
+    };
+    Answer::Package { read: Some(read), shown: Some(shown) }
 }
 
 /// A future, and its result once it has one.

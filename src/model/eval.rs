@@ -5,17 +5,17 @@
 
 use super::docs::Docs;
 use super::facts::Facts;
-use super::instances::Instances;
+use super::instances::{Instances, MAX_PER_TABLE};
 use super::native;
 use super::pipeline::Val;
-use super::schema::{Object, ObjectId, ParamSource, Schema};
+use super::schema::{Object, ObjectId, Schema};
 use super::source::{Condition, Each, ElementKey, RowSource};
 use super::value;
 use crate::backend::uci::{Package, Section};
 use crate::backend::{Table, Value};
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// One instance of a table.
@@ -67,8 +67,8 @@ impl Row {
 /// The rows of one table, the questions they came from, and whether one of these failed.
 type Rows = (Rc<[Rc<Row>]>, Rc<[u16]>, bool);
 
-/// Aliases staged in a transaction, by table path and key.
-pub type Aliases = HashMap<(Box<str>, Box<str>), Box<str>>;
+/// Aliases staged in a transaction: by the row's path, its key and its Alias.
+pub type Aliases = HashMap<Box<str>, (Box<str>, Box<str>)>;
 
 /// Everything one evaluation reads from.
 pub struct Eval<'a> {
@@ -84,9 +84,12 @@ pub struct Eval<'a> {
     pub aliases: &'a Aliases,
     /// Now, in seconds since 1970.
     pub now: i64,
-    rows: RefCell<HashMap<(ObjectId, Box<str>), Rows>>,
+    /// By the table's path.
+    rows: RefCell<HashMap<Box<str>, Rows>>,
     /// Tables whose rows are being made: a table that needs itself has no rows there.
     open: RefCell<Vec<ObjectId>>,
+    /// Such a table was met: what was made of it holds only there.
+    cut: Cell<bool>,
 }
 
 impl<'a> Eval<'a> {
@@ -99,20 +102,32 @@ impl<'a> Eval<'a> {
         aliases: &'a Aliases,
         now: i64,
     ) -> Self {
-        Self { schema, docs, instances, facts, aliases, now, rows: RefCell::default(), open: RefCell::default() }
+        Self {
+            schema,
+            docs,
+            instances,
+            facts,
+            aliases,
+            now,
+            rows: RefCell::default(),
+            open: RefCell::default(),
+            cut: Cell::default(),
+        }
     }
 
     /// The rows of `table` in `parent`, by instance number. `path` is the table's path, `Device.IP.Interface.`
     pub fn rows(&self, table: ObjectId, parent: Option<&Rc<Row>>, path: &str) -> Rc<[Rc<Row>]> {
-        if let Some((rows, used, failed)) = self.rows.borrow().get(&(table, Box::from(path))) {
+        if let Some((rows, used, failed)) = self.rows.borrow().get(path) {
             self.docs.use_again(used);
             self.docs.fail(*failed);
             return rows.clone();
         }
         if self.open.borrow().contains(&table) {
+            self.cut.set(true);
             return Rc::new([]);
         }
         self.open.borrow_mut().push(table);
+        let cut_before = self.cut.replace(false);
         let before = self.docs.forget_use();
         let failed_before = self.docs.failed();
         self.docs.forget_failure();
@@ -122,14 +137,35 @@ impl<'a> Eval<'a> {
         let failed = self.docs.failed();
         self.docs.fail(failed_before);
         self.open.borrow_mut().pop();
-        self.rows.borrow_mut().insert((table, path.into()), (rows.clone(), used, failed));
+        let provisional = self.cut.get() && !self.open.borrow().is_empty();
+        self.cut.set(cut_before || provisional);
+        if !provisional {
+            self.rows.borrow_mut().insert(path.into(), (rows.clone(), used, failed));
+        }
         rows
     }
 
-    /// The row of `table` that is known by `key`, for tables that are not below another table.
+    /// The row of `table` that is known by `key`; below another table, the first of all its rows.
     pub fn row_by_key(&self, table: ObjectId, key: &str) -> Option<Rc<Row>> {
-        let path = self.table_path(table, None);
-        self.rows(table, None, &path).iter().find(|r| &*r.key == key).cloned()
+        self.find_row(table, &mut |row| &*row.key == key)
+    }
+
+    fn find_row(&self, table: ObjectId, wanted: &mut dyn FnMut(&Rc<Row>) -> bool) -> Option<Rc<Row>> {
+        let mut above = self.schema[table].parent;
+        while let Some(id) = above.filter(|&id| !self.schema[id].table) {
+            above = self.schema[id].parent;
+        }
+        let mut in_table = |parent: Option<&Rc<Row>>| {
+            let path = self.table_path(table, parent.map(|r| &**r));
+            self.rows(table, parent, &path).iter().find(|r| wanted(r)).cloned()
+        };
+        let Some(above) = above else { return in_table(None) };
+        let mut found = None;
+        self.find_row(above, &mut |parent| {
+            found = in_table(Some(parent));
+            found.is_some()
+        });
+        found
     }
 
     /// `Device.IP.Interface.` of a template path, below a row where there is one.
@@ -146,14 +182,17 @@ impl<'a> Eval<'a> {
     }
 
     fn make_rows(&self, table: ObjectId, parent: Option<&Rc<Row>>, path: &str) -> Vec<Rc<Row>> {
-        let object = &self.schema[table];
-        let mut found: Vec<(Box<str>, Item)> = Vec::new();
-        for each in &object.each {
-            for (key, item) in self.candidates(table, parent, each, path) {
-                if !found.iter().any(|(k, _)| *k == key) {
-                    found.push((key, item));
-                }
-            }
+        if !self.is_there(table, parent) {
+            return Vec::new();
+        }
+        let each = &self.schema[table].each;
+        let mut found: Vec<_> = each.iter().flat_map(|each| self.candidates(table, parent, each)).collect();
+        self.recognise_anonymous(path, &mut found);
+        let mut keys = HashSet::new();
+        found.retain(|(key, _)| keys.insert(key.clone()));
+        if found.len() > MAX_PER_TABLE {
+            log::warn!("event=table_too_long table={path} rows={} shown={MAX_PER_TABLE}", found.len());
+            found.truncate(MAX_PER_TABLE);
         }
         // While an answer is missing, a row may turn out to be none: it gets no number of its own yet.
         let provisional = self.docs.incomplete();
@@ -172,8 +211,15 @@ impl<'a> Eval<'a> {
         rows
     }
 
+    /// The table, and the objects between it and the row above, are there.
+    fn is_there(&self, table: ObjectId, parent: Option<&Rc<Row>>) -> bool {
+        let above = parent.map(|row| row.object);
+        let up = std::iter::successors(Some(table), |&id| self.schema[id].parent);
+        up.take_while(|&id| Some(id) != above).all(|id| Scope { eval: self, object: id, row: parent }.exists())
+    }
+
     /// What one `each` yields, its conditions applied.
-    fn candidates(&self, table: ObjectId, parent: Option<&Rc<Row>>, each: &Each, path: &str) -> Vec<(Box<str>, Item)> {
+    fn candidates(&self, table: ObjectId, parent: Option<&Rc<Row>>, each: &Each) -> Vec<(Box<str>, Item)> {
         let mut all = match &each.rows {
             RowSource::Uci { package, kind } => self.sections(package, kind),
             RowSource::Elements { of, key } => self.elements(table, parent, of, key),
@@ -201,7 +247,6 @@ impl<'a> Eval<'a> {
                 each.conditions.iter().all(|condition| scope.holds(condition))
             });
         }
-        self.recognise_anonymous(path, &mut all);
         all
     }
 
@@ -213,27 +258,33 @@ impl<'a> Eval<'a> {
 
     /// Gives anonymous sections a key that stays while they move.
     fn recognise_anonymous(&self, path: &str, rows: &mut [(Box<str>, Item)]) {
-        let is_anonymous = |item: &Item| match item {
+        let anonymous = |item: &Item| match item {
             Item::Section(package, index) => package.sections.get(*index).is_some_and(|s| s.anonymous),
             _ => false,
         };
-        let anonymous: Vec<Item> = rows.iter().map(|(_, i)| i).filter(|i| is_anonymous(i)).cloned().collect();
-        if anonymous.is_empty() || self.docs.incomplete() {
+        let all: Vec<Item> = rows.iter().map(|(_, item)| item).filter(|item| anonymous(item)).cloned().collect();
+        if all.is_empty() || self.docs.incomplete() {
             return;
         }
-        let sections = anonymous.iter().filter_map(|item| match item {
-            Item::Section(package, index) => package.sections.get(*index),
-            _ => None,
-        });
+        let sections: Vec<&Section> = all.iter().filter_map(|item| self.as_read(item)).collect();
         let mut instances = self.instances.borrow_mut();
         // What has a name comes first: OpenWrt names its own sections, what an owner adds often has none.
-        for (key, _) in rows.iter().filter(|(_, i)| !is_anonymous(i)) {
+        for (key, _) in rows.iter().filter(|(_, item)| !anonymous(item)) {
             instances.number(path, key);
         }
-        let keys = instances.recognise(path, &sections.collect::<Vec<_>>());
-        for ((key, _), new) in rows.iter_mut().filter(|(_, i)| is_anonymous(i)).zip(keys) {
+        let keys = instances.recognise(path, &sections);
+        for ((key, _), new) in rows.iter_mut().filter(|(_, item)| anonymous(item)).zip(keys) {
             *key = new;
         }
+    }
+
+    /// The section of a row as it was before this message changed it: what it is recognised by.
+    fn as_read<'s>(&'s self, item: &'s Item) -> Option<&'s Section> {
+        let Item::Section(package, index) = item else { return None };
+        let section = package.sections.get(*index)?;
+        let read = self.docs.read(&package.name).filter(|read| !Rc::ptr_eq(read, package));
+        let same_place = read.and_then(|r| r.sections.get(*index)).filter(|s| s.name == section.name);
+        same_place.or_else(|| read.and_then(|r| r.section(&section.name))).or(Some(section))
     }
 
     fn elements(
@@ -341,7 +392,7 @@ impl<'a> Scope<'a> {
 
     /// The answer of a ubus call.
     pub fn ubus(&self, object: &str, method: &str, args: &Table) -> Option<&'a Table> {
-        self.eval.docs.call(object, method, args).map(|t| &**t)
+        self.eval.docs.call(object, method, args)?.as_table()
     }
 
     /// A UCI package.
@@ -375,7 +426,7 @@ impl<'a> Scope<'a> {
         self.eval.now
     }
 
-    /// The path of the row of a top-level table that is known by `key`, without its final dot.
+    /// The path of the row of a table that is known by `key`, without its final dot.
     pub fn path_of(&self, table: &str, key: &str) -> Option<String> {
         let table = self.eval.schema.find(table)?;
         let row = self.eval.row_by_key(table, key)?;
@@ -388,39 +439,5 @@ impl<'a> Scope<'a> {
         let Some((equal, wanted)) = &condition.test else { return value.is_some() };
         let text = value.map(|v| v.into_text().unwrap_or_default().into_owned()).unwrap_or_default();
         (self.fill(wanted).as_deref() == Some(&*text)) == *equal
-    }
-
-    /// The text of a parameter, by its type; None where its sources have none.
-    pub fn param(&self, name: &str) -> Option<String> {
-        self.param_value(self.schema().param(name)?)
-    }
-
-    /// The text of a parameter of this object.
-    pub fn param_value(&self, param: &super::schema::Param) -> Option<String> {
-        match &param.source {
-            ParamSource::Mapped(alternatives) => self.mapped(param, alternatives),
-            ParamSource::Count(table) => self.count(*table),
-            ParamSource::Alias => self.alias(),
-        }
-    }
-
-    fn mapped(&self, param: &super::schema::Param, alternatives: &[super::source::Pipeline]) -> Option<String> {
-        let mut values = alternatives.iter().filter_map(|p| self.pipeline(p));
-        values.find_map(|v| value::to_text(param.kind, param.facets.list.is_some(), &v.into_json()))
-    }
-
-    fn count(&self, table: ObjectId) -> Option<String> {
-        let path = self.eval.table_path(table, self.row.map(|r| &**r));
-        Some(self.eval.rows(table, self.row, &path).len().to_string())
-    }
-
-    fn alias(&self) -> Option<String> {
-        let row = self.row?;
-        let table = row.path.trim_end_matches('.').rsplit_once('.').map(|(table, _)| format!("{table}."))?;
-        if let Some(staged) = self.eval.aliases.get(&(table.as_str().into(), row.key.clone())) {
-            return Some(staged.to_string());
-        }
-        let kept = self.eval.instances.borrow().alias(&table, &row.key).map(str::to_string);
-        Some(kept.unwrap_or_else(|| format!("cpe-{}", row.number)))
     }
 }

@@ -30,6 +30,8 @@ struct Entry {
     alias: Option<Box<str>>,
     /// Hashes of an anonymous section's options, sorted; empty for what has a name.
     content: Vec<u32>,
+    /// The generated name it was last seen under; not kept.
+    section: Box<str>,
     seen: u32,
 }
 
@@ -41,7 +43,7 @@ impl Instances {
             entry.seen = tick;
             return entry.number;
         }
-        self.insert(table, key.into(), Vec::new())
+        self.insert(table, key.into(), Vec::new(), "".into())
     }
 
     /// The number of a thing that has one.
@@ -68,28 +70,79 @@ impl Instances {
         }
     }
 
-    /// Forgets a thing that was deleted; its number stays used.
+    /// The number the next new thing of a table gets.
+    pub fn next(&self, table: &str) -> u32 {
+        self.tables.get(table).map_or(1, |numbers| numbers.next.max(1))
+    }
+
+    /// Forgets a thing that was deleted, with everything in it; its number stays used.
     pub fn forget(&mut self, table: &str, key: &str) {
-        if self.tables.get_mut(table).is_some_and(|t| t.by_key.remove(key).is_some()) {
+        if let Some(entry) = self.tables.get_mut(table).and_then(|t| t.by_key.remove(key)) {
+            self.forget_below(table, entry.number);
             self.dirty = true;
         }
     }
 
-    /// Keys for anonymous sections, in their order: each is the remembered thing whose content is most alike.
+    /// Forgets a thing that was never there after all: its number is free where it was the last one given.
+    pub fn withdraw(&mut self, table: &str, key: &str) {
+        let Some(numbers) = self.tables.get_mut(table) else { return };
+        let Some(entry) = numbers.by_key.remove(key) else { return };
+        if numbers.next == entry.number.saturating_add(1) {
+            numbers.next = entry.number;
+        }
+        self.forget_below(table, entry.number);
+    }
+
+    /// The agent itself changed an anonymous section: it is to be recognised by its new content.
+    pub fn rewritten(&mut self, old: &Section, new: &Section) {
+        let (old_content, new_content) = (content(old), content(new));
+        for entry in self.tables.values_mut().flat_map(|table| table.by_key.values_mut()) {
+            if entry.section == old.name && entry.content == old_content {
+                entry.content.clone_from(&new_content);
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// Nothing is left of what was in a row that is gone.
+    fn forget_below(&mut self, table: &str, number: u32) {
+        let below = format!("{table}{number}.");
+        self.tables.retain(|path, _| !path.starts_with(&below));
+    }
+
+    /// Keys for anonymous sections, in their order: each is the remembered thing of the same content, else the one
+    /// whose content is most alike.
     pub fn recognise(&mut self, table: &str, sections: &[&Section]) -> Vec<Box<str>> {
         let contents: Vec<Vec<u32>> = sections.iter().map(|s| content(s)).collect();
         let mut free = self.anonymous(table);
         let mut keys: Vec<Option<Box<str>>> = vec![None; contents.len()];
-        for at_least in [Likeness::Same, Likeness::Alike, Likeness::Any] {
-            for (content, key) in contents.iter().zip(&mut keys).filter(|(_, key)| key.is_none()) {
-                let best = free.iter().enumerate().filter(|(_, (_, old))| at_least.holds(content, old));
-                // max_by_key takes the last of equals; the oldest number is meant, hence the reversal.
-                if let Some((at, _)) = best.rev().max_by_key(|(_, (_, old))| shared(content, old)) {
-                    *key = Some(free.remove(at).0);
+        // Those in their old place come first, so that of two alike each finds itself.
+        for in_place in [true, false] {
+            let mut same: HashMap<(&[u32], &str), Vec<usize>> = HashMap::new();
+            for (at, thing) in free.iter().enumerate().rev().filter_map(|(at, thing)| Some((at, thing.as_ref()?))) {
+                let name = if in_place { &*thing.section } else { "" };
+                same.entry((&thing.content, name)).or_default().push(at);
+            }
+            let mut taken = Vec::new();
+            for ((content, section), key) in contents.iter().zip(sections).zip(&mut keys).filter(|(_, k)| k.is_none()) {
+                let name = if in_place { &*section.name } else { "" };
+                if let Some(at) = same.get_mut(&(content.as_slice(), name)).and_then(Vec::pop) {
+                    *key = free.get(at).and_then(Option::as_ref).map(|thing| thing.key.clone());
+                    taken.push(at);
                 }
             }
+            for at in taken {
+                free.get_mut(at).map(Option::take);
+            }
         }
-        keys.into_iter().zip(contents).map(|(key, content)| self.settle(table, key, content)).collect()
+        for (content, key) in contents.iter().zip(&mut keys).filter(|(_, key)| key.is_none()) {
+            let known = free.iter_mut().filter(|t| t.as_ref().is_some_and(|t| alike(content, &t.content)));
+            // max_by_key takes the last of equals; the oldest number is meant, hence the reversal.
+            let best = known.rev().max_by_key(|t| t.as_ref().map_or(0, |t| shared(content, &t.content)));
+            *key = best.and_then(Option::take).map(|thing| thing.key);
+        }
+        let settled = keys.into_iter().zip(contents).zip(sections);
+        settled.map(|((key, content), section)| self.settle(table, key, content, &section.name)).collect()
     }
 
     /// True where [`Instances::save`] has something new.
@@ -134,39 +187,47 @@ impl Instances {
         all
     }
 
-    fn insert(&mut self, table: &str, key: Box<str>, content: Vec<u32>) -> u32 {
+    fn insert(&mut self, table: &str, key: Box<str>, content: Vec<u32>, section: Box<str>) -> u32 {
         let tick = self.tick;
         let numbers = match self.tables.get_mut(table) {
             Some(numbers) => numbers,
             None => self.tables.entry(table.into()).or_default(),
         };
-        numbers.make_room(tick);
+        let gone = numbers.make_room(tick);
         numbers.next = numbers.next.max(1);
         let number = numbers.next;
         numbers.next = numbers.next.saturating_add(1);
-        numbers.by_key.insert(key, Entry { number, alias: None, content, seen: tick });
+        numbers.by_key.insert(key, Entry { number, alias: None, content, section, seen: tick });
         self.dirty = true;
+        if let Some(gone) = gone {
+            self.forget_below(table, gone);
+        }
         number
     }
 
     /// Remembered anonymous things, oldest number first.
-    fn anonymous(&self, table: &str) -> Vec<(Box<str>, Vec<u32>)> {
+    fn anonymous(&self, table: &str) -> Vec<Option<Thing>> {
         let Some(numbers) = self.tables.get(table) else { return Vec::new() };
         let mut all: Vec<_> = numbers.by_key.iter().filter(|(k, _)| k.starts_with('@')).collect();
         all.sort_by_key(|(_, e)| e.number);
-        all.into_iter().map(|(k, e)| (k.clone(), e.content.clone())).collect()
+        let thing = |key: &str, entry: &Entry| {
+            Some(Thing { key: key.into(), content: entry.content.clone(), section: entry.section.clone() })
+        };
+        all.into_iter().map(|(key, entry)| thing(key, entry)).collect()
     }
 
-    fn settle(&mut self, table: &str, key: Option<Box<str>>, content: Vec<u32>) -> Box<str> {
+    fn settle(&mut self, table: &str, key: Option<Box<str>>, content: Vec<u32>, section: &str) -> Box<str> {
         let Some(key) = key else {
-            let next = self.tables.get(table).map_or(1, |t| t.next.max(1));
-            let key: Box<str> = format!("@{next}").into();
-            self.insert(table, key.clone(), content);
+            let key: Box<str> = format!("@{}", self.next(table)).into();
+            self.insert(table, key.clone(), content, section.into());
             return key;
         };
         let tick = self.tick;
         if let Some(entry) = self.tables.get_mut(table).and_then(|t| t.by_key.get_mut(&key)) {
             entry.seen = tick;
+            if *entry.section != *section {
+                entry.section = section.into();
+            }
             if entry.content != content {
                 entry.content = content;
                 self.dirty = true;
@@ -177,32 +238,27 @@ impl Instances {
 }
 
 impl Numbers {
-    fn make_room(&mut self, now: u32) {
-        if self.by_key.len() >= MAX_PER_TABLE {
-            let oldest = self.by_key.iter().max_by_key(|(_, e)| now.wrapping_sub(e.seen)).map(|(k, _)| k.clone());
-            if let Some(key) = oldest {
-                self.by_key.remove(&key);
-            }
+    /// Forgets the thing not seen for longest where there are too many; returns its number.
+    fn make_room(&mut self, now: u32) -> Option<u32> {
+        if self.by_key.len() < MAX_PER_TABLE {
+            return None;
         }
+        let oldest = self.by_key.iter().max_by_key(|(_, e)| now.wrapping_sub(e.seen)).map(|(k, _)| k.clone());
+        self.by_key.remove(&oldest?).map(|entry| entry.number)
     }
 }
 
-/// How alike two contents must be.
-#[derive(Clone, Copy)]
-enum Likeness {
-    Same,
-    Alike,
-    Any,
+/// A remembered anonymous thing that may be recognised.
+struct Thing {
+    key: Box<str>,
+    content: Vec<u32>,
+    section: Box<str>,
 }
 
-impl Likeness {
-    fn holds(self, new: &[u32], old: &[u32]) -> bool {
-        match self {
-            Self::Same => new == old,
-            Self::Alike => shared(new, old) * 2 >= new.len().min(old.len()).max(1),
-            Self::Any => shared(new, old) > 0,
-        }
-    }
+/// At least half of the smaller one is in the other too. Less is no evidence: what all rows of a table have in
+/// common would give the number of one that is gone to another.
+fn alike(new: &[u32], old: &[u32]) -> bool {
+    shared(new, old) * 2 >= new.len().min(old.len()).max(1)
 }
 
 /// How many hashes two sorted lists share.
@@ -272,5 +328,5 @@ fn thing_of(line: &str) -> Option<(Box<str>, Entry)> {
     let alias = unescape(words.next()?)?;
     let content = words.next().unwrap_or("").split(',').filter_map(|h| u32::from_str_radix(h, 16).ok()).collect();
     let alias = (!alias.is_empty()).then(|| alias.into());
-    Some((key.into(), Entry { number, alias, content, seen: 0 }))
+    Some((key.into(), Entry { number, alias, content, section: "".into(), seen: 0 }))
 }

@@ -11,6 +11,7 @@
 
 mod arguments;
 pub mod built_in;
+mod commit;
 pub mod digest;
 pub mod docs;
 pub mod dropin;
@@ -18,8 +19,10 @@ pub mod eval;
 pub mod facets;
 pub mod facts;
 pub mod instances;
+mod keys;
 pub mod native;
 pub mod notation;
+mod parameter;
 pub mod pipeline;
 pub mod read;
 pub mod resolve;
@@ -33,7 +36,12 @@ pub mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_read;
+#[cfg(test)]
+mod tests_write;
 
+pub use commit::Committed;
 pub use docs::View;
 pub use facts::Facts;
 pub use instances::Instances;
@@ -41,7 +49,7 @@ pub use read::{Instance, Invocation, ObjectValues, Reading};
 pub use resolve::Node;
 pub use sources::Sources;
 pub use supported::{SupportedObject, Want};
-pub use write::{Committed, Savepoint, Transaction};
+pub use write::{Savepoint, Transaction};
 
 use crate::backend::Backend;
 use schema::Schema;
@@ -54,7 +62,7 @@ pub struct Model<B: Backend> {
     backend: B,
     instances: RefCell<Instances>,
     facts: RefCell<Facts>,
-    views: Vec<View>,
+    views: Vec<docs::Shown>,
     now: Cell<i64>,
 }
 
@@ -65,6 +73,7 @@ impl<B: Backend> Model<B> {
             backend.watch(&live.watch);
         }
         let (instances, facts) = (RefCell::new(instances), RefCell::default());
+        let views = views.into_iter().map(docs::Shown::new).collect();
         Self { schema, backend, instances, facts, views, now: Cell::new(0) }
     }
 

@@ -52,7 +52,11 @@ impl<'a> Scope<'a> {
     }
 
     fn pipeline_at(&self, pipeline: &'a Pipeline, depth: usize) -> Option<Val<'a>> {
-        let start = self.source(&pipeline.source, depth);
+        let start = match &pipeline.source {
+            // What did not answer is left out; a fixed text would make it up.
+            Source::Text(_) if self.eval.docs.failed() => None,
+            source => self.source(source, depth),
+        };
         pipeline.filters.iter().fold(start, |value, filter| self.filter(filter, value))
     }
 
@@ -83,11 +87,12 @@ impl<'a> Scope<'a> {
     fn source(&self, source: &'a Source, depth: usize) -> Option<Val<'a>> {
         match source {
             Source::Ubus { object, method, args, pointer } => {
-                let answer = self.ubus(&self.fill_at(object, depth)?, method, &self.args(args, depth)?)?;
-                self.point_table(answer, pointer, depth).map(Val::Json)
+                let object = self.fill_at(object, depth)?;
+                let answer = self.eval.docs.call(&object, method, &self.args(args, depth)?)?;
+                self.walk(answer, &pointer.0, depth).map(|value| Val::Json(Cow::Borrowed(value)))
             }
             Source::Uci { package, section, option, index } => {
-                let section = self.uci_section(self.uci(package)?, section)?;
+                let section = self.section_at(self.uci(package)?, section, depth)?;
                 option_value(section, option, *index)
             }
             Source::Option { option, index } => option_value(self.section()?.1, option, *index),
@@ -120,8 +125,12 @@ impl<'a> Scope<'a> {
 
     /// The section a `uci` source names.
     pub fn uci_section<'p>(&self, package: &'p Package, section: &'p SectionRef) -> Option<&'p Section> {
+        self.section_at(package, section, 0)
+    }
+
+    fn section_at<'p>(&self, package: &'p Package, section: &'p SectionRef, depth: usize) -> Option<&'p Section> {
         match section {
-            SectionRef::Named(name) => package.section(&self.fill(name)?),
+            SectionRef::Named(name) => package.section(&self.fill_at(name, depth)?),
             SectionRef::Typed(kind, index) => {
                 let all: Vec<&Section> = package.of_kind(kind).collect();
                 let at = if *index < 0 {
@@ -193,23 +202,14 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn point_table<'v>(&self, table: &'v Table, pointer: &Pointer, depth: usize) -> Option<Cow<'v, Value>> {
-        let Some((first, rest)) = pointer.0.split_first() else { return Some(Cow::Owned(Value::Table(table.clone()))) };
-        let inside = match first {
-            PointerStep::Member(name) => table.get(&self.fill_at(name, depth)?)?,
-            PointerStep::Select(member, wanted) => {
-                let wanted = self.fill_at(wanted, depth)?;
-                table.0.iter().map(|(_, v)| v).find(|v| has_member(v, member, &wanted))?
-            }
-            PointerStep::Index(at) => table.0.get(usize::from(*at)).map(|(_, v)| v)?,
-        };
-        self.walk(inside, rest, depth).map(Cow::Borrowed)
-    }
-
     fn walk<'v>(&self, start: &'v Value, steps: &[PointerStep], depth: usize) -> Option<&'v Value> {
         steps.iter().try_fold(start, |value, step| match step {
             PointerStep::Member(name) => value.as_table()?.get(&self.fill_at(name, depth)?),
-            PointerStep::Index(at) => value.as_array()?.get(usize::from(*at)),
+            PointerStep::Index(at) => match value {
+                Value::Array(items) => items.get(usize::from(*at)),
+                Value::Table(Table(members)) => members.get(usize::from(*at)).map(|(_, value)| value),
+                _ => None,
+            },
             PointerStep::Select(member, wanted) => {
                 let wanted = self.fill_at(wanted, depth)?;
                 match value {
@@ -226,7 +226,7 @@ impl<'a> Scope<'a> {
     fn filter(&self, filter: &'a Filter, value: Option<Val<'a>>) -> Option<Val<'a>> {
         match filter {
             // What did not answer has no default either.
-            Filter::Default(_) if value.is_none() && self.eval.docs.failed() => None,
+            Filter::Default(_) | Filter::Exists if value.is_none() && self.eval.docs.failed() => None,
             Filter::Default(text) => Some(value.unwrap_or(Val::Text(Cow::Borrowed(text)))),
             Filter::Exists => Some(Val::owned(if value.is_some() { "1" } else { "0" })),
             Filter::List => value,
@@ -345,7 +345,7 @@ pub fn invert(filter: &Filter, text: String) -> Option<String> {
         Filter::Default(_) | Filter::List | Filter::Upper | Filter::Lower | Filter::Unquote => Some(text),
         Filter::Map(pairs, _) => pairs.iter().find(|(_, to)| **to == *text).map(|(from, _)| from.to_string()),
         Filter::Not => value::truth(&text).map(|t| if t { "0" } else { "1" }.to_string()),
-        Filter::Mul(n) => number(&|v| (v % n == 0).then(|| v.checked_div(*n)).flatten()),
+        Filter::Mul(n) => number(&|v| v.checked_div(*n).filter(|_| v.checked_rem(*n) == Some(0))),
         Filter::Div(n) => number(&|v| v.checked_mul(*n)),
         Filter::Add(n) => number(&|v| v.checked_sub(*n)),
         Filter::Netmask => prefix_length(&text),

@@ -57,8 +57,11 @@ pub struct Invocation {
     pub fault: Option<Fault>,
 }
 
-/// Answers that were asked for in vain this often end a reading: `let`s and references go no deeper.
-const MAX_ROUNDS: usize = 12;
+/// Rounds of questions of one reading at most: `let`s and references go no deeper. What is asked then has no answer.
+const MAX_ROUNDS: usize = 24;
+
+/// Bytes of names and values that one message reads at most; the largest record is a quarter of it.
+pub const MAX_ANSWER: usize = 4 << 20;
 
 impl<B: Backend> Model<B> {
     /// Evaluates until nothing is missing.
@@ -86,8 +89,13 @@ impl<B: Backend> Model<B> {
                 question(&eval)
             };
             round += 1;
-            if !docs.incomplete() || round >= MAX_ROUNDS {
+            if !docs.incomplete() {
                 return outcome;
+            }
+            if round == MAX_ROUNDS {
+                log::warn!("event=reading_too_deep rounds={MAX_ROUNDS} check=mapping");
+                docs.close();
+                continue;
             }
             docs.fetch(&self.backend, &self.views).await;
         }
@@ -99,9 +107,10 @@ impl<B: Backend> Model<B> {
         let depth = if max_depth == 0 { u32::MAX } else { max_depth };
         let (results, used) = self
             .evaluate(&mut docs, |eval| {
+                let mut left = MAX_ANSWER;
                 let one = |path: &&str| {
                     eval.docs.forget_use();
-                    let values = get(eval, permit, path, depth);
+                    let values = get(eval, permit, path, depth).and_then(|values| within(values, &mut left));
                     (values, eval.docs.used())
                 };
                 paths.iter().map(one).unzip::<_, _, Vec<_>, Vec<_>>()
@@ -121,9 +130,11 @@ impl<B: Backend> Model<B> {
         let mut docs = super::docs::Docs::default();
         let (results, used) = self
             .evaluate(&mut docs, |eval| {
+                let mut left = MAX_ANSWER;
                 let one = |path: &&str| {
                     eval.docs.forget_use();
-                    (instances(eval, permit, path, first_level_only), eval.docs.used())
+                    let found = instances(eval, permit, path, first_level_only);
+                    (found.and_then(|found| within(found, &mut left)), eval.docs.used())
                 };
                 paths.iter().map(one).unzip::<_, _, Vec<_>, Vec<_>>()
             })
@@ -163,6 +174,33 @@ impl<B: Backend> Model<B> {
     }
 }
 
+/// What an answer costs of [`MAX_ANSWER`].
+trait Size {
+    fn size(&self) -> usize;
+}
+
+impl Size for ObjectValues {
+    fn size(&self) -> usize {
+        self.path.len() + pairs(&self.params)
+    }
+}
+
+impl Size for Instance {
+    fn size(&self) -> usize {
+        self.path.len() + pairs(&self.keys)
+    }
+}
+
+fn pairs(pairs: &[(Box<str>, String)]) -> usize {
+    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+fn within<T: Size>(answer: Vec<T>, left: &mut usize) -> Result<Vec<T>, Fault> {
+    let size = answer.iter().map(Size::size).sum();
+    *left = left.checked_sub(size).ok_or(Fault::new(Code::ResourcesExceeded, "the answer is too long"))?;
+    Ok(answer)
+}
+
 fn call_fault(object: &str, why: &CallError) -> Fault {
     let what = match why {
         CallError::NotFound => format!("{object} is not on the bus"),
@@ -186,6 +224,11 @@ fn get(eval: &Eval<'_>, permit: &dyn Permit, text: &str, depth: u32) -> Result<V
         Leaf::Object => {
             for node in &resolved.nodes {
                 collect(eval, permit, node, depth, &mut values);
+            }
+            // What may not be read does not exist (R-GET.1).
+            let readable = |node: &Node| permit.object(&node.path).allow(Rights::OBJECT_READ);
+            if values.is_empty() && !resolved.search && !resolved.nodes.iter().any(readable) {
+                return Err(unsupported(text));
             }
         }
         Leaf::Parameter(name) => {

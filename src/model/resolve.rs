@@ -7,6 +7,7 @@ use super::{Permit, Rights};
 use crate::path::{self, Condition, Dialect, Expression, Follow, Leaf, Path, Scalar, Step, Which};
 use crate::usp::fault::{Code, Fault};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// One object, instance or table that a path names.
@@ -85,18 +86,18 @@ impl<'e> Walk<'e> {
         for step in path.steps.iter().skip(1) {
             match step {
                 Step::Name(name) => self.name(&mut state, name, path)?,
-                Step::Instance(number) => self.rows(&mut state, path, |_, row| Ok(row.number == *number), true)?,
-                Step::Wildcard => self.rows(&mut state, path, |_, _| Ok(true), false)?,
+                Step::Instance(number) => self.row(&mut state, path, *number)?,
+                Step::Wildcard => self.rows(&mut state, path, |_, _| Ok(true))?,
                 Step::Search(expression) => {
-                    self.rows(&mut state, path, |walk, row| walk.matches(row, expression, path), false)?;
+                    if let Some(object) = state.object {
+                        self.supported(object, expression, path)?;
+                    }
+                    self.rows(&mut state, path, |walk, row| walk.matches(row, expression, path))?;
                 }
                 Step::Follow(follow) => self.follow(&mut state, *follow, path)?,
                 Step::Template => {
                     return Err(Fault::new(Code::InvalidPathSyntax, "{i} names no instance"));
                 }
-            }
-            if state.nodes.len() > MAX_NODES {
-                return Err(Fault::new(Code::ResourcesExceeded, "the path names too many objects"));
             }
         }
         if state.at_table && !matches!(path.leaf, Leaf::Object) {
@@ -115,7 +116,7 @@ impl<'e> Walk<'e> {
         }
         let before = state.nodes.len();
         let mut next = Vec::with_capacity(before);
-        for node in state.nodes.drain(..) {
+        for node in state.nodes.drain(..).filter(|node| !node.at_table) {
             let Some(child) = self.eval.schema.child(node.object, name) else { continue };
             let scope = Scope { eval: self.eval, object: child, row: node.row.as_ref() };
             if scope.exists() {
@@ -136,29 +137,59 @@ impl<'e> Walk<'e> {
         Ok(())
     }
 
+    /// Goes on from tables to one of their rows.
+    fn row(&mut self, state: &mut State, path: &Path<'_>, number: u32) -> Result<(), Fault> {
+        for node in enter(state, path)? {
+            let rows = self.eval.rows(node.object, node.row.as_ref(), &node.path);
+            let found = rows.binary_search_by_key(&number, |row| row.number).ok().and_then(|at| rows.get(at));
+            match found.filter(|row| self.permit.object(&row.path).allow(Rights::OBJECT_READ)) {
+                Some(row) => state.nodes.push(instance(row)),
+                None => state.absent = true,
+            }
+        }
+        Ok(())
+    }
+
     /// Goes on from tables to those of their rows that `choose` takes.
     fn rows(
         &mut self,
         state: &mut State,
         path: &Path<'_>,
         mut choose: impl FnMut(&mut Self, &Rc<Row>) -> Result<bool, Fault>,
-        named: bool,
     ) -> Result<(), Fault> {
-        if !state.at_table {
-            return Err(unsupported(path.text));
-        }
-        state.at_table = false;
-        let mut next = Vec::new();
-        for node in std::mem::take(&mut state.nodes) {
-            let before = next.len();
+        for node in enter(state, path)? {
             for row in self.eval.rows(node.object, node.row.as_ref(), &node.path).iter() {
                 if self.permit.object(&row.path).allow(Rights::OBJECT_READ) && choose(self, row)? {
-                    next.push(instance(row));
+                    push(&mut state.nodes, instance(row))?;
                 }
             }
-            state.absent |= named && next.len() == before;
         }
-        state.nodes = next;
+        Ok(())
+    }
+
+    /// What an expression names is supported and compares so; where there are no rows nobody else would notice.
+    fn supported(&self, table: ObjectId, expression: &Expression<'_>, path: &Path<'_>) -> Result<(), Fault> {
+        for condition in &expression.conditions {
+            let mut object = table;
+            let mut known = true;
+            for step in &condition.parameter.steps {
+                match step {
+                    Step::Name(name) => {
+                        object = self.eval.schema.child(object, name).ok_or_else(|| unsupported(path.text))?;
+                    }
+                    // What a reference leads to is known when it is followed.
+                    _ => {
+                        known = false;
+                        break;
+                    }
+                }
+            }
+            if known {
+                let param = self.eval.schema[object].param(condition.parameter.parameter);
+                let param = param.ok_or_else(|| unsupported(path.text))?;
+                condition.holds("", comparison(param)).map_err(mismatch)?;
+            }
+        }
         Ok(())
     }
 
@@ -192,7 +223,7 @@ impl<'e> Walk<'e> {
             }
             let Some(text) = text(&scope, param) else { continue };
             let holds = condition.holds(&text, comparison(param));
-            if holds.map_err(|why| Fault::new(Code::InvalidPathSyntax, why.to_string()))? {
+            if holds.map_err(mismatch)? {
                 return Ok(true);
             }
         }
@@ -215,6 +246,8 @@ impl<'e> Walk<'e> {
         }
         state.object = None;
         self.depth += 1;
+        // Several may refer to the same.
+        let mut met = HashSet::new();
         let nodes = std::mem::take(&mut state.nodes);
         for node in nodes {
             let scope = Scope { eval: self.eval, object: node.object, row: node.row.as_ref() };
@@ -228,7 +261,11 @@ impl<'e> Walk<'e> {
             };
             state.absent |= chosen.unwrap_or(&[]).is_empty();
             for item in chosen.unwrap_or(&[]) {
-                state.nodes.extend(self.referenced(item));
+                let found = self.referenced(item);
+                state.absent |= found.is_empty();
+                for node in found.into_iter().filter(|node| met.insert(node.path.clone())) {
+                    push(&mut state.nodes, node)?;
+                }
             }
         }
         self.depth -= 1;
@@ -241,6 +278,28 @@ impl<'e> Walk<'e> {
         let Ok(path) = parse(&dotted) else { return Vec::new() };
         self.resolve(&path).map(|r| r.nodes).unwrap_or_default()
     }
+}
+
+/// The tables a walk stands at, to go on to their rows.
+fn enter(state: &mut State, path: &Path<'_>) -> Result<Vec<Node>, Fault> {
+    if !std::mem::take(&mut state.at_table) {
+        return Err(unsupported(path.text));
+    }
+    let mut tables = std::mem::take(&mut state.nodes);
+    tables.retain(|node| node.at_table);
+    Ok(tables)
+}
+
+fn push(nodes: &mut Vec<Node>, node: Node) -> Result<(), Fault> {
+    if nodes.len() >= MAX_NODES {
+        return Err(Fault::new(Code::ResourcesExceeded, "the path names too many objects"));
+    }
+    nodes.push(node);
+    Ok(())
+}
+
+fn mismatch(why: path::Mismatch) -> Fault {
+    Fault::new(Code::InvalidPathSyntax, why.to_string())
 }
 
 /// The node of a row.

@@ -9,12 +9,15 @@ use super::schema::{ObjectId, Param};
 use super::source::{Filter, Pipeline, RowSource, Source};
 use crate::backend::uci::{self, Edit, OptValue, Package};
 use crate::usp::fault::{Code, Fault};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What a Rust function stages.
 #[derive(Debug, Default)]
 pub struct Staging {
     pub(super) edits: Vec<(Box<str>, Edit)>,
+    /// Aliases the agent keeps itself: path and key of the row, and its Alias.
+    pub(super) aliases: Vec<(Box<str>, Box<str>, Box<str>)>,
 }
 
 impl Staging {
@@ -26,6 +29,11 @@ impl Staging {
     /// Appends a section.
     pub fn add(&mut self, package: &str, section: &str, kind: &str) {
         self.edits.push((package.into(), Edit::Add { section: section.into(), kind: kind.into() }));
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.edits.append(&mut other.edits);
+        self.aliases.append(&mut other.aliases);
     }
 
     /// Removes a section.
@@ -46,16 +54,18 @@ pub(super) fn staged(
     match &pipeline.source {
         Source::Uci { package, section, option, index } => {
             let section = scope.uci(package).and_then(|p| scope.uci_section(p, section))?;
-            Some(kept(&pipeline.filters).map(|text| {
-                let value = option_value(section, option, *index, &pipeline.filters, &text);
+            Some(kept(&pipeline.filters).and_then(|text| {
+                let value = option_value(section, option, *index, &pipeline.filters, &text)?;
                 staging.set(package, &section.name, option, value);
+                Ok(())
             }))
         }
         Source::Option { option, index } => {
             let (package, section) = scope.section()?;
-            Some(kept(&pipeline.filters).map(|text| {
-                let value = option_value(section, option, *index, &pipeline.filters, &text);
+            Some(kept(&pipeline.filters).and_then(|text| {
+                let value = option_value(section, option, *index, &pipeline.filters, &text)?;
                 staging.set(&package.name, &section.name, option, value);
+                Ok(())
             }))
         }
         Source::Native(name) => {
@@ -71,6 +81,7 @@ fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str) -> Re
     let refused = || Fault::new(Code::InvalidValue, format!("the router has no {} like this", param.name));
     let list = param.facets.list.is_some();
     filters.iter().rev().try_fold(stored(param.kind, value), |text, filter| match filter {
+        Filter::Ref(table) if !list && !text.is_empty() => key_of(scope, table, &text).ok_or_else(refused),
         Filter::Ref(table) => {
             let keys = text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|path| key_of(scope, table, path));
             let keys = keys.collect::<Option<Vec<String>>>().ok_or_else(refused)?;
@@ -101,28 +112,44 @@ fn option_value(
     index: Option<u16>,
     filters: &[Filter],
     text: &str,
-) -> Option<OptValue> {
+) -> Result<Option<OptValue>, Fault> {
     if let Some(at) = index.map(usize::from) {
-        let mut items: Vec<Box<str>> = section.list(option).to_vec();
-        if at >= items.len() && !text.is_empty() {
-            items.push(text.into());
-        } else if text.is_empty() && at < items.len() {
-            items.remove(at);
-        } else if let Some(item) = items.get_mut(at) {
-            *item = text.into();
-        }
-        return (!items.is_empty()).then_some(OptValue::List(items));
+        return element(section, option, at, text);
     }
     let as_list = filters.contains(&Filter::List) || matches!(section.get(option), Some(OptValue::List(_)));
     if as_list {
         let items: Vec<Box<str>> = text
             .split(',')
             .filter(|t| !t.is_empty())
-            .map(|t| t.replace("%2C", ",").replace("%25", "%").into())
+            .map(|t| t.replace("%2C", ",").replace("%2c", ",").replace("%25", "%").into())
             .collect();
-        return (!items.is_empty()).then_some(OptValue::List(items));
+        return Ok((!items.is_empty()).then_some(OptValue::List(items)));
     }
-    (!text.is_empty()).then(|| OptValue::One(text.into()))
+    Ok((!text.is_empty()).then(|| OptValue::One(text.into())))
+}
+
+/// A list with one element set, or removed. UCI has no gaps: an element that none precedes has no place.
+fn element(section: &uci::Section, option: &str, at: usize, text: &str) -> Result<Option<OptValue>, Fault> {
+    let mut items: Vec<Box<str>> = section.list(option).to_vec();
+    let next = items.len();
+    match (items.get_mut(at), text.is_empty()) {
+        (Some(_), true) => drop(items.remove(at)),
+        (Some(item), false) => *item = text.into(),
+        (None, true) => {}
+        (None, false) if at == next => items.push(text.into()),
+        (None, false) => {
+            return Err(Fault::new(Code::InvalidValue, format!("{option} has fewer than {at} elements before this")));
+        }
+    }
+    let one = !matches!(section.get(option), Some(OptValue::List(_))) && items.len() == 1;
+    Ok(match items.pop() {
+        None => None,
+        Some(item) if one && section.get(option).is_some() => Some(OptValue::One(item)),
+        Some(item) => {
+            items.push(item);
+            Some(OptValue::List(items))
+        }
+    })
 }
 
 /// The edits that make a new row, and its key.
@@ -140,8 +167,10 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
     });
     let (package, kind) =
         source.ok_or_else(|| Fault::new(Code::ObjectNotCreatable, format!("{} has no rows to create", table.path)))?;
+    // The rows there are have their numbers before the new one gets its name.
+    eval.rows(table.object, table.row.as_ref(), &table.path);
     let taken = |name: &str| eval.docs.package(package).is_some_and(|p| p.section(name).is_some());
-    let name = section_name(kind, taken);
+    let name = section_name(kind, eval.instances.borrow().next(&table.path), taken);
     staging.add(package, &name, kind);
     let row = super::eval::Row {
         object: table.object,
@@ -160,17 +189,25 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
     Ok((staging, name))
 }
 
-/// `usp_TYPE_N`, the first that is free: a name of its own, so that the instance keeps its number.
-fn section_name(kind: &str, taken: impl Fn(&str) -> bool) -> String {
+/// `TYPE_N` by the instance number: a name of its own, so that the instance keeps its number, and one that no row
+/// before it had, so that nothing that is left of that row points here.
+fn section_name(kind: &str, mut number: u32, taken: impl Fn(&str) -> bool) -> String {
     let kind: String = kind.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let mut n = 1_u32;
     loop {
-        let name = format!("{kind}_{n}");
+        let name = format!("{kind}_{number}");
         if !taken(&name) {
             return name;
         }
-        n += 1;
+        number = number.wrapping_add(1);
     }
+}
+
+/// A row that is removed.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) path: String,
+    pub(super) table: Box<str>,
+    pub(super) key: Box<str>,
 }
 
 /// Stages the removal of a row and of the rows below it that have sections of their own.
@@ -178,7 +215,7 @@ pub(super) fn remove(
     eval: &Eval<'_>,
     node: &Node,
     staging: &mut Staging,
-    gone: &mut Vec<(String, Box<str>, Box<str>)>,
+    gone: &mut Vec<Rc<Gone>>,
 ) -> Result<(), Fault> {
     let Some(row) = &node.row else { return Ok(()) };
     remove_below(eval, node, node.object, staging, gone)?;
@@ -190,7 +227,7 @@ pub(super) fn remove(
     } else {
         return Err(Fault::new(Code::ObjectNotDeleted, format!("{} is not configured here", node.path)));
     }
-    gone.push((node.path.clone(), table_of(&row.path).into(), row.key.clone()));
+    gone.push(Rc::new(Gone { path: node.path.clone(), table: table_of(&row.path).into(), key: row.key.clone() }));
     Ok(())
 }
 
@@ -199,7 +236,7 @@ fn remove_below(
     node: &Node,
     object: ObjectId,
     staging: &mut Staging,
-    gone: &mut Vec<(String, Box<str>, Box<str>)>,
+    gone: &mut Vec<Rc<Gone>>,
 ) -> Result<(), Fault> {
     for &child in &eval.schema[object].children {
         let schema = &eval.schema[child];
@@ -220,19 +257,20 @@ fn remove_below(
 
 /// The edits that make one package of another.
 pub(super) fn difference(old: &Package, new: &Package) -> Vec<Edit> {
+    let by_name = |package| sections(package).collect::<HashMap<_, _>>();
+    let (olds, news) = (by_name(old), by_name(new));
     let mut edits = Vec::new();
-    for section in &old.sections {
-        if new.section(&section.name).is_none() {
-            edits.push(Edit::Delete { section: section.name.clone() });
+    for (name, section) in sections(old) {
+        if news.get(name).is_none_or(|now| now.kind != section.kind) {
+            edits.push(Edit::Delete { section: name.into() });
         }
     }
-    for section in &new.sections {
-        let name = &section.name;
-        let before = old.section(name);
+    for (name, section) in sections(new) {
+        let before = olds.get(name).filter(|before| before.kind == section.kind);
         if before.is_none() {
-            edits.push(Edit::Add { section: name.clone(), kind: section.kind.clone() });
+            edits.push(Edit::Add { section: name.into(), kind: section.kind.clone() });
         }
-        let set = |option: &str, value| Edit::Set { section: name.clone(), option: option.into(), value };
+        let set = |option: &str, value| Edit::Set { section: name.into(), option: option.into(), value };
         for option in before.iter().flat_map(|s| &s.options).filter(|o| section.get(&o.name).is_none()) {
             edits.push(set(&option.name, None));
         }
@@ -243,6 +281,10 @@ pub(super) fn difference(old: &Package, new: &Package) -> Vec<Edit> {
         }
     }
     edits
+}
+
+fn sections(package: &Package) -> impl Iterator<Item = (&str, &uci::Section)> {
+    package.sections.iter().map(|section| (&*section.name, section))
 }
 
 /// `Device.A.B.` of `Device.A.B.1.`

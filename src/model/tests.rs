@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-const MAPPING: &str = r#"
+pub(super) const MAPPING: &str = r#"
 object Device.DeviceInfo.
   ModelName    = ubus system board /model or text unknown
   HostName     = uci system.@system[0].hostname
@@ -65,32 +65,37 @@ table Device.DHCPv4.Server.Pool.{i}.StaticAddress.{i}.
   Yiaddr       = option ip
 "#;
 
-const AGENT: &str = "config global 'global'\n\toption EndpointID 'os::me'\n\nconfig controller 'acs'\n\toption EndpointID 'proto::acs'\n\nconfig controller_mtp 'acs_mtp'\n\toption controller 'acs'\n\toption Enable '1'\n\toption Protocol 'MQTT'\n";
-const NETWORK: &str = "config interface 'lan'\n\toption proto 'static'\n\nconfig interface 'wan'\n\toption proto 'dhcp'\n\toption disabled '1'\n";
-const DHCP: &str = "config dhcp 'lan'\n\toption interface 'lan'\n\nconfig host\n\toption mac 'aa:bb:cc:00:00:01'\n\toption ip '192.168.1.11'\n\nconfig host\n\toption mac 'aa:bb:cc:00:00:02'\n\toption ip '192.168.1.12'\n";
+pub(super) const AGENT: &str = "config global 'global'\n\toption EndpointID 'os::me'\n\nconfig controller 'acs'\n\toption EndpointID 'proto::acs'\n\nconfig controller_mtp 'acs_mtp'\n\toption controller 'acs'\n\toption Enable '1'\n\toption Protocol 'MQTT'\n";
+pub(super) const NETWORK: &str = "config interface 'lan'\n\toption proto 'static'\n\nconfig interface 'wan'\n\toption proto 'dhcp'\n\toption disabled '1'\n";
+pub(super) const DHCP: &str = "config dhcp 'lan'\n\toption interface 'lan'\n\nconfig host\n\toption mac 'aa:bb:cc:00:00:01'\n\toption ip '192.168.1.11'\n\nconfig host\n\toption mac 'aa:bb:cc:00:00:02'\n\toption ip '192.168.1.12'\n";
 
 #[derive(Default)]
-struct Router {
+pub(super) struct Router {
     packages: RefCell<BTreeMap<String, Rc<Package>>>,
     answers: RefCell<BTreeMap<String, Result<Table, CallError>>>,
     journal: RefCell<Vec<String>>,
+    broken: RefCell<Vec<String>>,
 }
 
 impl Router {
-    fn package(&self, name: &str, text: &str) {
+    pub(super) fn package(&self, name: &str, text: &str) {
         let package = uci::parse::parse(name, text.as_bytes()).unwrap();
         self.packages.borrow_mut().insert(name.into(), Rc::new(package));
     }
 
-    fn answer(&self, call: &str, answer: Result<Table, CallError>) {
+    pub(super) fn break_package(&self, name: &str) {
+        self.broken.borrow_mut().push(name.into());
+    }
+
+    pub(super) fn answer(&self, call: &str, answer: Result<Table, CallError>) {
         self.answers.borrow_mut().insert(call.into(), answer);
     }
 
-    fn journal(&self) -> Vec<String> {
+    pub(super) fn journal(&self) -> Vec<String> {
         std::mem::take(&mut self.journal.borrow_mut())
     }
 
-    fn text(&self, package: &str) -> String {
+    pub(super) fn text(&self, package: &str) -> String {
         String::from_utf8(uci::write::write(&self.packages.borrow()[package])).unwrap()
     }
 }
@@ -106,6 +111,9 @@ impl Backend for Router {
     }
 
     async fn package(&self, name: &str) -> Result<Rc<Package>, uci::Error> {
+        if self.broken.borrow().iter().any(|n| n == name) {
+            return Err(uci::Error::Io("broken".into()));
+        }
         self.packages.borrow().get(name).cloned().ok_or(uci::Error::NotFound)
     }
 
@@ -134,7 +142,7 @@ impl Backend for Router {
     fn watch(&self, _: &Watch) {}
 }
 
-fn now<F: Future>(future: F) -> F::Output {
+pub(super) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("a router in memory answers at once"),
@@ -150,7 +158,7 @@ fn interface(name: &str, up: bool, address: &str) -> Value {
         .into()
 }
 
-fn model() -> Model<Router> {
+pub(super) fn model() -> Model<Router> {
     let router = Router::default();
     for (name, text) in [("agent", AGENT), ("network", NETWORK), ("dhcp", DHCP)] {
         router.package(name, text);
@@ -161,25 +169,25 @@ fn model() -> Model<Router> {
     let dump = Table::default().with("interface", Value::Array(interfaces));
     router.answer("network.interface dump", Ok(dump));
     router.answer("system info", Ok(Table::default().with("uptime", 60)));
-    Model::new(schema(), router, Instances::default(), Vec::new())
+    Model::new(schema(MAPPING), router, Instances::default(), Vec::new())
 }
 
-fn schema() -> Schema {
-    let blocks = super::notation::parse("test.dm", MAPPING).unwrap();
+pub(super) fn schema(mapping: &str) -> Schema {
+    let blocks = super::notation::parse("test.dm", mapping).unwrap();
     let whole = super::built_in::whole_digest();
     let digest = super::digest::Digest::parse(&whole);
     Schema::build(blocks, &digest, &|_| false).unwrap()
 }
 
 /// `path name=value` lines of one Get.
-fn get(model: &Model<Router>, path: &str) -> Vec<String> {
+pub(super) fn get(model: &Model<Router>, path: &str) -> Vec<String> {
     let reading = now(model.get(&Everything, &[path], 0));
     let objects = reading.results.into_iter().next().unwrap().unwrap();
     let lines = objects.into_iter().flat_map(|o| o.params.into_iter().map(move |(n, v)| format!("{}{n}={v}", o.path)));
     lines.collect()
 }
 
-fn fails(model: &Model<Router>, path: &str) -> Code {
+pub(super) fn fails(model: &Model<Router>, path: &str) -> Code {
     now(model.get(&Everything, &[path], 0)).results.remove(0).unwrap_err().code
 }
 
@@ -340,7 +348,7 @@ fn a_created_row_gets_defaults_and_keys_and_later_parts_find_it() {
     assert_eq!(made.created[0].path, "Device.LocalAgent.Controller.1.MTP.2.");
     assert_eq!(get(&model, &format!("{table}2.Enable")), [format!("{table}2.Enable=false")]);
     let text = model.backend().text("agent");
-    assert!(text.contains("config controller_mtp 'controller_mtp_1'\n\toption controller 'acs'\n"), "{text}");
+    assert!(text.contains("config controller_mtp 'controller_mtp_2'\n\toption controller 'acs'\n"), "{text}");
 }
 
 #[test]
@@ -351,6 +359,7 @@ fn a_second_row_with_the_same_key_is_refused() {
         let place = change.tables(&Everything, "Device.LocalAgent.Controller.").await?.remove(0);
         let row = change.create(&Everything, &place).await?;
         change.set(&Everything, &row, "EndpointID", "proto::acs").await?;
+        change.set(&Everything, &row, "Enable", "true").await?;
         change.finish(&Everything, &row).await
     });
     assert_eq!(refused.unwrap_err().code, Code::UniqueKeyExists);
@@ -397,7 +406,7 @@ fn a_deleted_rows_number_is_not_given_again() {
     assert_eq!(add(), "Device.LocalAgent.Subscription.2.");
 }
 
-struct ReadOnlyLan;
+pub(super) struct ReadOnlyLan;
 
 impl Permit for ReadOnlyLan {
     fn object(&self, path: &str) -> Rights {

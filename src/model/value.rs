@@ -13,14 +13,27 @@ pub fn to_text(kind: Kind, list: bool, value: &Value) -> Option<String> {
     if list || matches!(value, Value::Array(_)) {
         return list_text(kind, value);
     }
-    let text = plain(value)?;
+    match (kind, value) {
+        (Kind::UnsignedInt | Kind::UnsignedLong, value) if !matches!(value, Value::String(_)) => {
+            let number = unsigned(value)?;
+            (kind == Kind::UnsignedLong || u32::try_from(number).is_ok()).then(|| number.to_string())
+        }
+        _ => of_text(kind, &plain(value)?),
+    }
+}
+
+/// [`to_text`] of a text.
+pub fn of_text(kind: Kind, text: &str) -> Option<String> {
+    let word = text.trim();
     match kind {
-        Kind::Boolean => truth(&text).map(|t| if t { "true" } else { "false" }.to_string()),
-        Kind::Int | Kind::Long => text.trim().parse::<i64>().ok().map(|n| n.to_string()),
-        Kind::UnsignedInt | Kind::UnsignedLong => unsigned(value, &text).map(|n| n.to_string()),
-        Kind::Decimal => text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).map(|_| text.trim().to_string()),
-        Kind::DateTime if text.is_empty() => None,
-        Kind::String | Kind::DateTime | Kind::Base64 | Kind::HexBinary => Some(text.into_owned()),
+        Kind::Boolean => truth(text).map(|t| if t { "true" } else { "false" }.to_string()),
+        Kind::Int => word.parse::<i32>().ok().map(|n| n.to_string()),
+        Kind::Long => word.parse::<i64>().ok().map(|n| n.to_string()),
+        Kind::UnsignedInt => word.parse::<u32>().ok().map(|n| n.to_string()),
+        Kind::UnsignedLong => word.parse::<u64>().ok().map(|n| n.to_string()),
+        Kind::Decimal => word.parse::<f64>().ok().filter(|n| n.is_finite()).map(|_| word.to_string()),
+        Kind::DateTime => (unix_time(text).is_some() || text.starts_with("0001-01-01T")).then(|| text.to_string()),
+        Kind::String | Kind::Base64 | Kind::HexBinary => Some(text.to_string()),
     }
 }
 
@@ -45,14 +58,14 @@ pub fn truth(text: &str) -> Option<bool> {
 }
 
 /// blobmsg has no unsigned integers: an INT32 counter above 2^31 comes as its two's complement.
-fn unsigned(value: &Value, text: &str) -> Option<u64> {
+fn unsigned(value: &Value) -> Option<u64> {
     match *value {
         Value::Int8(n) => Some(u64::from(n as u8)),
         Value::Int16(n) => Some(u64::from(n as u16)),
         Value::Int32(n) => Some(u64::from(n as u32)),
         Value::Int64(n) => Some(n as u64),
         Value::Double(n) if n >= 0.0 && n.is_finite() => format!("{:.0}", n.floor()).parse().ok(),
-        _ => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -160,6 +173,16 @@ mod tests {
         assert_eq!(to_text(Kind::UnsignedInt, false, &Value::Int32(-1)).as_deref(), Some("4294967295"));
         assert_eq!(to_text(Kind::Int, false, &Value::Int32(-1)).as_deref(), Some("-1"));
         assert_eq!(to_text(Kind::UnsignedInt, false, &Value::from("-1")), None);
+        assert_eq!(to_text(Kind::UnsignedInt, false, &Value::Double(7.9)).as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn what_the_type_cannot_hold_is_no_value() {
+        assert_eq!(to_text(Kind::UnsignedInt, false, &Value::Int64(1 << 32)), None);
+        assert_eq!(to_text(Kind::UnsignedInt, false, &Value::from("4294967296")), None);
+        assert_eq!(to_text(Kind::Int, false, &Value::Int64(1 << 31)), None);
+        assert_eq!(to_text(Kind::DateTime, false, &Value::from("yesterday")), None);
+        assert_eq!(to_text(Kind::DateTime, false, &Value::from(UNKNOWN_TIME)).as_deref(), Some(UNKNOWN_TIME));
     }
 
     #[test]

@@ -40,7 +40,7 @@ struct Removal {
 
 async fn remove<B: Backend>(transaction: &mut Transaction<'_, B>, asker: &Asker, path: &str) -> Result<Removal, Fault> {
     let mut removal = Removal::default();
-    for object in transaction.objects(&*asker.access, path).await? {
+    for object in transaction.deletable(&*asker.access, path).await? {
         let start = transaction.savepoint();
         match transaction.delete(&*asker.access, &object).await {
             Ok(()) => removal.affected.push(object.path),
