@@ -36,8 +36,11 @@ fn main() {
 async fn measure() -> bool {
     let mut report = Report::default();
     report.line("binary", fs::metadata(PROGRAM).unwrap().len() as f64 / 1e6, 2.6, "MB");
-    tls_idle(&mut report).await;
-    gets(&mut report).await;
+    if std::env::var("BENCH_ONLY").is_err() {
+        tls_idle(&mut report).await;
+        gets(&mut report).await;
+    }
+
     subscriptions(&mut report).await;
     sets(&mut report).await;
     report.over
@@ -107,7 +110,11 @@ fn run(router: &Router) -> Child {
     let mut command = Command::new(PROGRAM);
     command.arg("run").arg("--config-dir").arg(router.config_dir()).arg("--state-dir").arg(router.state_dir());
     command.arg("--ubus").arg(router.socket()).arg("--root").arg(router.root());
-    command.args(["--log-level", "error"]).stdin(Stdio::null()).spawn().unwrap()
+    command
+        .args(["--log-level", &std::env::var("BENCH_LOG").unwrap_or("error".into())])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 async fn tls_idle(report: &mut Report) {
@@ -174,7 +181,7 @@ async fn subscriptions(report: &mut Report) {
     for n in 0..1000 {
         let _ = write!(
             more,
-            "\nconfig subscription 's{n}'\n\toption Alias 'cpe-{n}'\n\toption ID 'id-{n}'\n\toption Enable '1'\n\toption Recipient 'acs'\n\toption NotifType 'ValueChange'\n\tlist ReferenceList 'Device.DeviceInfo.HostName'\n\toption Persistent '1'\n"
+            "\nconfig subscription 's{n}'\n\toption Alias 'cpe-{n}'\n\toption ID 'id-{n}'\n\toption Enable '1'\n\toption controller 'acs'\n\toption NotifType 'ValueChange'\n\tlist ReferenceList 'Device.DeviceInfo.HostName'\n\toption Persistent '1'\n"
         );
     }
     let mut starts = Vec::new();

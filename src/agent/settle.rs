@@ -169,18 +169,18 @@ impl<B: Backend> Agent<B> {
         }
         let ids: Vec<ChannelId> = self.channels.all().map(|(id, _)| id).collect();
         ids.into_iter().for_each(|id| self.greet_all(id));
-        self.remove_orphans(settings).await;
+        Self::name_orphans(settings);
     }
 
-    /// Subscriptions go with their controller (TP-469 1.78).
-    async fn remove_orphans(&mut self, settings: &Settings) {
+    /// A subscription for nobody is somebody's mistake in the file: it is named and left alone.
+    fn name_orphans(settings: &Settings) {
         let known = |section: &str| settings.sections.iter().any(|s| &**s == section);
-        let orphans: Vec<_> = settings.subscriptions.iter().filter(|s| !known(&s.recipient)).collect();
-        if orphans.is_empty() {
-            return;
+        for orphan in settings.subscriptions.iter().filter(|s| !known(&s.recipient)).take(8) {
+            let (section, recipient) = (&orphan.section, &orphan.recipient);
+            log::warn!(
+                "subscription={section} controller=\"{recipient}\" effect=ignored check=no-such-controller-section"
+            );
         }
-        log::info!("event=subscriptions_removed count={} reason=controller-gone", orphans.len());
-        self.remove(&["Device.LocalAgent.Subscription.[Recipient==\"\"].".to_owned()]).await;
     }
 
     /// A channel is up: controllers are greeted, and what waits for them goes out.

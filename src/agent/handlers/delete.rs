@@ -5,7 +5,7 @@
 use super::super::Agent;
 use super::{Asker, Outcome, Refusal, is_search};
 use crate::backend::Backend;
-use crate::model::{Permit, Rights, Transaction};
+use crate::model::{Everything, Node, Permit, Rights, Transaction};
 use crate::usp::fault::Fault;
 use crate::usp::wire::msg::delete_resp::deleted_object_result::OperationStatus;
 use crate::usp::wire::msg::delete_resp::deleted_object_result::operation_status::{
@@ -14,6 +14,9 @@ use crate::usp::wire::msg::delete_resp::deleted_object_result::operation_status:
 use crate::usp::wire::msg::delete_resp::{DeletedObjectResult, UnaffectedPathError};
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::{Delete, DeleteResp};
+
+/// The table whose rows have subscriptions.
+const CONTROLLERS: &str = "Device.LocalAgent.Controller.";
 
 /// Answers a Delete.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Delete) -> Outcome {
@@ -42,7 +45,7 @@ async fn remove<B: Backend>(transaction: &mut Transaction<'_, B>, asker: &Asker,
     let mut removal = Removal::default();
     for object in transaction.deletable(&*asker.access, path).await? {
         let start = transaction.savepoint();
-        match transaction.delete(&*asker.access, &object).await {
+        match remove_one(transaction, asker, &object).await {
             Ok(()) => removal.affected.push(object.path),
             // The one object that was meant: its failure is the result.
             Err(fault) if !is_search(path) => return Err(fault),
@@ -53,6 +56,23 @@ async fn remove<B: Backend>(transaction: &mut Transaction<'_, B>, asker: &Asker,
         }
     }
     Ok(removal)
+}
+
+/// An instance; with a controller go its subscriptions (TP-469 1.78), whoever may delete those.
+async fn remove_one<B: Backend>(
+    transaction: &mut Transaction<'_, B>,
+    asker: &Asker,
+    object: &Node,
+) -> Result<(), Fault> {
+    let row = object.path.strip_prefix(CONTROLLERS).and_then(|rest| rest.strip_suffix('.'));
+    if row.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit())) {
+        let recipient = object.path.trim_end_matches('.');
+        let path = format!("Device.LocalAgent.Subscription.[Recipient==\"{recipient}\"].");
+        for subscription in transaction.objects(&Everything, &path).await? {
+            transaction.delete(&Everything, &subscription).await?;
+        }
+    }
+    transaction.delete(&*asker.access, object).await
 }
 
 fn refuse(path: &str, outcome: &Result<Removal, Fault>) -> Result<(), Refusal> {
