@@ -130,7 +130,7 @@ async fn tls_idle(report: &mut Report) {
     let (router, driver) = Router::start().unwrap();
     tokio::task::spawn_local(driver.run());
     let url = format!("mqtts://localhost:{}", broker.port);
-    let text = format!("{}\toption CABundle '{}'\n", config(&url), authority.file.display());
+    let text = format!("{}\toption ca_file '{}'\n", config(&url), authority.file.display());
     router.write_config("usp-agent", &text).unwrap();
     let mut agent = run(&router);
     tokio::time::sleep(Duration::from_secs(4)).await;

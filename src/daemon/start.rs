@@ -123,6 +123,9 @@ async fn router(options: &Options, place: Place) -> Result<(Router, Receiver<Cha
         let copy: PathBuf = place.state.join("router");
         let fixture =
             Fixture::with_writable_dir(folder, &copy).map_err(|error| Failure::Folder(folder.clone(), error))?;
+        if let Some(given) = &options.config_dir {
+            replace_packages(&fixture, given).map_err(|error| Failure::Folder(given.clone(), error))?;
+        }
         fixture.send_changes_to(tell);
         return Ok((Router::Fixture(fixture), changes));
     }
@@ -136,6 +139,17 @@ async fn router(options: &Options, place: Place) -> Result<(Router, Receiver<Cha
         log::error!("recover=failed cause=\"{error}\" effect=packages-may-be-half-changed action=tried-again-at-start");
     }
     Ok((Router::Live(live), changes))
+}
+
+/// Packages of `--config-dir` count instead of the recorded ones.
+fn replace_packages(fixture: &Fixture, folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)?.flatten().filter(|entry| entry.path().is_file()) {
+        let name = entry.file_name();
+        let text = fs::read_to_string(entry.path())?;
+        let named = |error| io::Error::other(format!("{}: {error}", entry.path().display()));
+        fixture.set_package(&name.to_string_lossy(), &text).map_err(named)?;
+    }
+    Ok(())
 }
 
 /// What the agent knows of itself and nobody else does.
