@@ -11,7 +11,8 @@ use certificates::{Asked, Authority};
 use mosquitto::Mosquitto;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -81,15 +82,8 @@ impl Scene {
 
     /// Waits for the agent to end, while everything around it goes on.
     async fn ended(&mut self) -> ExitStatus {
-        let mut agent = self.agent.take().unwrap();
-        let until = Instant::now() + SOON;
-        loop {
-            match agent.try_wait().unwrap() {
-                Some(status) => return status,
-                None if Instant::now() > until => panic!("still running\n{}", self.log()),
-                None => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
+        let agent = self.agent.take().unwrap();
+        end_of(agent).await
     }
 
     async fn until_logged(&self, text: &str) {
@@ -98,6 +92,20 @@ impl Scene {
             assert!(Instant::now() < until, "`{text}` is not in\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+async fn end_of(mut agent: Child) -> ExitStatus {
+    let until = Instant::now() + SOON;
+    loop {
+        if let Some(status) = agent.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > until {
+            let _ = agent.kill();
+            panic!("still running");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -213,9 +221,11 @@ fn what_was_answered_survives_a_power_cut() {
 fn a_second_agent_on_the_same_state_does_not_start() {
     Scene::play(|mut scene| async move {
         let _controller = connected(&mut scene).await;
-        let second = scene.command().output().unwrap();
-        let said = String::from_utf8(second.stderr).unwrap();
-        assert_eq!(second.status.code(), Some(4), "{said}");
+        let file = scene.router.state_dir().with_extension("second");
+        let second = scene.command().stderr(File::create(&file).unwrap()).spawn().unwrap();
+        let code = end_of(second).await.code();
+        let said = std::fs::read_to_string(file).unwrap();
+        assert_eq!(code, Some(4), "{said}");
         assert!(said.contains("another usp-agent") && said.contains("--state-dir"), "{said}");
     });
 }
@@ -393,10 +403,60 @@ fn a_place_to_listen_can_move_and_come_back() {
         let port = free_port();
         let section = |path: &str| controller_section(&format!("listen ws://127.0.0.1:{port}{path}"));
         scene.start(&section("/elsewhere"));
-        scene.until_logged("action=start").await;
+        // A guest that answers no goodbye keeps the first link busy for a while.
+        let _guest = silent_guest(&scene, port).await;
         scene.router.write_config("usp-agent", &section("/usp")).unwrap();
         let mut controller = Controller::to_agent(&own_id(), &EndpointId::parse(AGENT).unwrap(), port);
         assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
         assert!(!scene.log().contains("cannot listen"), "{}", scene.log());
+    });
+}
+
+/// A WebSocket that is opened and then left alone.
+async fn silent_guest(scene: &Scene, port: u16) -> TcpStream {
+    scene.until_logged("action=start").await;
+    let until = Instant::now() + SOON;
+    let mut guest = loop {
+        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+            Ok(guest) => break guest,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let request = "GET /elsewhere?eid=self::guest HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: v1.usp\r\n\r\n";
+    guest.write_all(request.as_bytes()).unwrap();
+    scene.until_logged("event=connected").await;
+    guest
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_changes_nothing() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        scene.router.write_config("usp-agent", "config controller 'test\n").unwrap();
+        scene.until_logged("links stay as they are until that is repaired").await;
+        assert_eq!(controller.value(HOST_NAME).await.unwrap(), "OpenWrt");
+        assert_eq!(controller.sessions(), 1);
+    });
+}
+
+/// A router that idles must let its processor sleep.
+#[test]
+fn an_idle_agent_does_not_wake_up() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        subscribe(&mut controller, "name", "ValueChange", HOST_NAME).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let pid = scene.agent.as_ref().unwrap().id();
+        let switches = || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
+            line.split_whitespace().last().unwrap().parse::<u32>().unwrap()
+        };
+        let before = switches();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let woken = switches() - before;
+        assert!(woken <= 2, "woke up {woken} times in 3 s\n{}", scene.log());
     });
 }

@@ -13,8 +13,8 @@ use tokio::io::unix::AsyncFd;
 
 /// A clock that shows less was never set: 2026-01-01.
 const PLAUSIBLE: u64 = 1_767_225_600;
-/// A moment that does not come: in the year 2100, small enough for a 32-bit time of day where there still is one.
-const NEVER: i64 = 0x7fff_0000;
+/// A moment far enough away: in the year 2100, or in 2038 where the kernel counts seconds in 32 bits.
+const NEVER: [i64; 2] = [4_102_444_800, 0x7fff_0000];
 
 pub(super) struct Clock {
     started: Instant,
@@ -58,19 +58,22 @@ impl Clock {
     /// Ends when somebody set the clock.
     pub(super) async fn was_set(&self) {
         let Some(timer) = &self.jumps else { return std::future::pending().await };
-        loop {
-            let Ok(mut ready) = timer.readable().await else { return std::future::pending().await };
+        while let Ok(mut ready) = timer.readable().await {
             let mut count = [0; 8];
-            let read = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut count)?));
-            match read {
-                // ECANCELED says that the clock was set.
-                Ok(_) => {
-                    let _ = arm(timer.get_ref());
-                    return;
-                }
+            match ready.try_io(|timer| Ok(rustix::io::read(timer, &mut count)?)) {
                 Err(_would_block) => {}
+                // The kernel's way to say that the clock was set.
+                Ok(Err(error)) if error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error()) => {
+                    if arm(timer.get_ref()).is_ok() {
+                        return;
+                    }
+                    break;
+                }
+                Ok(_) => break,
             }
         }
+        // The moment came after all, or the timer cannot be set again: nobody tells any more.
+        std::future::pending().await
     }
 
     /// Looks at the clock again; true where it can be believed from now on.
@@ -94,10 +97,38 @@ fn jump_timer() -> rustix::io::Result<OwnedFd> {
 }
 
 fn arm(timer: &OwnedFd) -> rustix::io::Result<()> {
-    let never = Itimerspec {
-        it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-        it_value: Timespec { tv_sec: NEVER, tv_nsec: 0 },
-    };
     let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
-    timerfd_settime(timer, flags, &never).map(drop)
+    let at = |tv_sec| Itimerspec {
+        it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: Timespec { tv_sec, tv_nsec: 0 },
+    };
+    let [far, near] = NEVER.map(at);
+    timerfd_settime(timer, flags, &far).or_else(|_| timerfd_settime(timer, flags, &near)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_clock_that_nobody_sets_wakes_nobody() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = Clock::new();
+            assert!(clock.jumps.is_some());
+            let woken = tokio::time::timeout(Duration::from_millis(50), clock.was_set()).await;
+            assert!(woken.is_err());
+        });
+    }
+
+    #[test]
+    fn the_clock_is_believed_once_it_is_plausible() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _within = runtime.enter();
+        let clock = Clock { is_set: tls::Clock::new(false), ..Clock::new() };
+        assert!(!clock.now().clock_is_set);
+        assert!(clock.look() && clock.now().clock_is_set && clock.for_tls().is_set());
+        assert!(!clock.look(), "it became so once");
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::settings;
 use crate::agent::{ChannelId, Input, Link, PeerFacts, Protocol, Route};
-use crate::backend::uci::Package;
+use crate::backend::uci::{Package, Section};
 use crate::config::links::{Reach, Transport};
 use crate::config::{self, Warning};
 use crate::model::Facts;
@@ -26,6 +26,8 @@ pub(super) struct Links {
     clock: tls::Clock,
     /// Section and endpoint id of every enabled controller: whoever comes to a server may be one.
     controllers: Vec<(Box<str>, Box<str>)>,
+    /// `mqtt_subscription` sections and the `mqtt` sections they belong to; None for one that is disabled.
+    filters: Vec<(Box<str>, Option<Box<str>>)>,
     /// Told once.
     warnings: Vec<Warning>,
 }
@@ -50,6 +52,7 @@ impl Links {
             events,
             clock,
             controllers: Vec::new(),
+            filters: Vec::new(),
             warnings: Vec::new(),
         };
         (links, heard)
@@ -61,6 +64,7 @@ impl Links {
         let (wanted, unused) = config::links::links(package, own_id.as_str());
         self.warn(config::check(package).into_iter().chain(unused).collect());
         self.controllers = enabled_controllers(package);
+        self.filters = filters(package);
         let mut inputs = Vec::new();
         let gone = |link: &Running| !wanted.iter().any(|wanted| same_connection(wanted, &link.settings));
         let gone: Vec<LinkId> = self.running.iter().filter(|(_, link)| gone(link)).map(|(id, _)| *id).collect();
@@ -74,7 +78,17 @@ impl Links {
                 None => self.start(link, own_id, facts),
             }
         }
+        self.show_filters(facts);
         inputs
+    }
+
+    /// The state of each subscription filter: that of its client.
+    fn show_filters(&self, facts: &mut Facts) {
+        for (section, client) in &self.filters {
+            let is_up = |link: &Running| Some(&link.settings.section) == client.as_ref() && !link.up.is_empty();
+            let status = if self.running.values().any(is_up) { "Subscribed" } else { "Unsubscribed" };
+            facts.set("mqtt_subscription", section, "Status", status);
+        }
     }
 
     fn warn(&mut self, warnings: Vec<Warning>) {
@@ -158,12 +172,20 @@ impl Links {
     /// What an event of a link means to the agent, if anything.
     pub(super) fn event(&mut self, event: LinkEvent, facts: &mut Facts) -> Option<Input> {
         match event {
-            LinkEvent::Connected { channel, peer } => self.connected(channel, peer, facts),
+            LinkEvent::Connected { channel, peer } => {
+                let input = self.connected(channel, peer, facts);
+                self.show_filters(facts);
+                input
+            }
             LinkEvent::Record { channel, bytes, reply_to } => {
                 let link = self.running.get(&channel.link)?;
                 link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
             }
-            LinkEvent::Lost { channel, why, retry_in } => self.lost(channel, &why, retry_in, facts),
+            LinkEvent::Lost { channel, why, retry_in } => {
+                let input = self.lost(channel, &why, retry_in, facts);
+                self.show_filters(facts);
+                input
+            }
             LinkEvent::Remark { link, what } => {
                 log::warn!("link={} remark=\"{what}\"", link.0);
                 None
@@ -192,17 +214,20 @@ impl Links {
     fn lost(&mut self, channel: Channel, why: &str, retry_in: Option<u64>, facts: &mut Facts) -> Option<Input> {
         let link = self.running.get_mut(&channel.link)?;
         let retry = retry_in.map_or_else(|| "never".to_owned(), |ms| format!("{}.{:03}s", ms / 1000, ms % 1000));
-        let (number, section) = (channel.link.0, &link.settings.section);
-        log::warn!(
-            "link={number} session={} section={section} event=lost cause=\"{why}\" retry-in={retry}",
-            channel.session
+        let is_guest = matches!(link.settings.transport, Transport::WebSocketServer(_)) && channel.session != 0;
+        log::log!(
+            if is_guest { log::Level::Info } else { log::Level::Warn },
+            "link={} session={} section={} event=lost cause=\"{why}\" retry-in={retry}",
+            channel.link.0,
+            channel.session,
+            link.settings.section
         );
         let was_up = link.up.remove(&channel.session).is_some();
         if retry_in.is_some() {
             link.tries = link.tries.saturating_add(1);
         }
         link.show(facts);
-        if retry_in.is_none() && channel.session == 0 {
+        if retry_in.is_none() && !is_guest {
             link.show_error(facts);
         }
         was_up.then(|| Input::Lost { channel: id(channel) })
@@ -329,15 +354,21 @@ fn show_sections(package: &Package, facts: &mut Facts) {
     }
 }
 
+fn filters(package: &Package) -> Vec<(Box<str>, Option<Box<str>>)> {
+    let client = |filter: &Section| config::truth(filter, "Enable").then(|| config::value(filter, "mqtt").into());
+    package.of_kind("mqtt_subscription").map(|filter| (filter.name.clone(), client(filter))).collect()
+}
+
 fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
     let enabled = package.of_kind("controller").filter(|controller| config::truth(controller, "Enable"));
     enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
 }
 
-/// The controller that a server's peer says to be; with a certificate it must say so too.
+/// The controller that a server's peer says to be; with TLS its certificate must say so too. Without one the agent gives
+/// it the untrusted role, or what the owner allowed a lab.
 fn guest(peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
     let claimed = peer.endpoint_id.as_deref()?;
-    let proven = peer.certificate_ids.is_empty() || peer.certificate_ids.iter().any(|id| &**id == claimed);
+    let proven = !peer.encrypted || peer.certificate_ids.iter().any(|id| &**id == claimed);
     let (section, _) = guests.iter().find(|(_, endpoint_id)| proven && &**endpoint_id == claimed)?;
     Some(Route { controller: (&**section).into(), ..Route::default() })
 }
@@ -354,4 +385,24 @@ fn route(reach: &Reach) -> Route {
 
 fn id(channel: Channel) -> ChannelId {
     ChannelId(channel.link.0, channel.session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_with_tls_must_be_who_it_says() {
+        let guests = [("acs".into(), "self::acs".into())];
+        let peer = |encrypted, ids: &[&str]| Peer {
+            encrypted,
+            certificate_ids: ids.iter().map(|id| (*id).into()).collect(),
+            endpoint_id: Some("self::acs".into()),
+            ..Peer::default()
+        };
+        let known = |encrypted, ids: &[&str]| guest(&peer(encrypted, ids), &guests).is_some();
+        assert!(known(false, &[]) && known(true, &["self::acs"]));
+        assert!(!known(true, &[]) && !known(true, &["self::other"]));
+        assert!(guest(&Peer::default(), &guests).is_none());
+    }
 }
