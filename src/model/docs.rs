@@ -1,7 +1,7 @@
 //! The router's answers of one message: what was asked, what came back, what is still missing.
 //!
 //! An evaluation reads from here and never waits. A look-up without an answer yet notes the question and counts as
-//! "no value"; [`Docs::fetch`] then asks everything noted at once, and the evaluation runs again. An answer that
+//! "no value"; `Docs::fetch` then asks everything noted at once, and the evaluation runs again. An answer that
 //! failed is remembered as none, so a provider that never answers is asked once and costs its own values only.
 
 use crate::backend::uci::Package;
