@@ -4,6 +4,8 @@
 //! * `mapped.digest`: the facts of what is mapped, read at every start
 //! * `whole.digest.deflate`: all facts, those of the router profile marked; inflated only when a drop-in or
 //!   `coverage` needs them
+//!
+//! and makes the released program smaller, see `build/link.rs`.
 
 // The build script takes the reader of the notation as it is; what it does not use of it is not dead in the library.
 #![allow(dead_code, unreachable_pub, missing_docs, unused_imports)]
@@ -28,6 +30,9 @@ mod backend {
     }
 }
 
+#[path = "src/order/mod.rs"]
+mod order;
+
 #[path = "src/usp"]
 mod usp {
     pub mod fault;
@@ -42,11 +47,15 @@ mod model {
     pub mod source;
 }
 
+#[path = "build/link.rs"]
+mod link;
+
 const FOLDER: &str = "data-model";
 const PROFILE: &str = "data-model/router-profile.txt";
 const DIGEST: &str = "data-model/tr181-2.19.digest";
 
 fn main() {
+    link::arguments();
     for path in ["build.rs", FOLDER, "src/model", "src/backend/value.rs", "src/usp/fault.rs"] {
         println!("cargo::rerun-if-changed={path}");
     }
