@@ -3,15 +3,16 @@
 //! The rooms, and who may use whom (`tests/architecture.rs` holds it):
 //!
 //! ```text
-//! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path }
-//! demo -> { daemon, mtp, config, model, backend, usp, path }
-//! daemon -> { agent, mtp, config, store, model, backend, usp }
-//! agent -> { model, usp, path, store, backend }
-//! model -> { path, backend, usp::fault }
-//! mtp -> { usp::endpoint_id, config }
+//! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order }
+//! demo -> { daemon, mtp, config, model, backend, usp, path, order }
+//! daemon -> { agent, mtp, config, store, model, backend, usp, order }
+//! agent -> { model, usp, path, store, backend, order }
+//! model -> { path, backend, usp::fault, order }
+//! mtp -> { usp::endpoint_id, config, order }
 //! config -> { backend, usp::endpoint_id }
 //! store -> { backend }
-//! usp, path, backend -> nothing of ours
+//! backend -> { order }
+//! usp, path, order -> nothing of ours
 //! ```
 //!
 //! * [`usp`]: the wire vocabulary: records, messages, faults, endpoint ids.
@@ -21,6 +22,7 @@
 //! * [`agent`]: decisions only: what a message means and what follows from it.
 //! * [`mtp`]: bytes in, bytes out, connected or lost.
 //! * [`daemon`]: sockets, clock and tasks around the agent.
+//! * [`order`]: sorting and sorted collections that cost little flash.
 //! * [`demo`]: a simulated router and a small controller.
 //! * [`cli`]: one file per verb.
 
@@ -32,6 +34,7 @@ pub mod daemon;
 pub mod demo;
 pub mod model;
 pub mod mtp;
+pub mod order;
 pub mod path;
 pub mod store;
 pub mod usp;

@@ -12,8 +12,8 @@ use super::timers::Timer;
 use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
 use crate::model::{Everything, Instance, ObjectValues, Rights, Sources};
+use crate::order;
 use crate::usp::wire::msg::notify::{Notification, ObjectCreation, ObjectDeletion, ValueChange};
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Milliseconds between two looks at what no event tells of.
@@ -45,14 +45,14 @@ struct Watch {
 
 #[derive(Debug)]
 enum Seen {
-    Values(BTreeMap<Box<str>, String>),
-    Rows(BTreeMap<String, Vec<(Box<str>, String)>>),
+    Values(order::Map<Box<str>, String>),
+    Rows(order::Map<String, Vec<(Box<str>, String)>>),
 }
 
 /// Everything that is watched.
 #[derive(Debug, Default)]
 pub struct Watches {
-    map: BTreeMap<What, Watch>,
+    map: order::Map<What, Watch>,
     /// What the last look cost, in milliseconds.
     cost_ms: u64,
 }
@@ -77,7 +77,7 @@ impl Watches {
                     Some(Kind::ValueChange) => What::Values(text.clone()),
                     _ => What::Rows(text.clone()),
                 };
-                let watch = self.map.entry(what).or_insert_with_key(|what| match before.remove(what) {
+                let watch = self.map.or_insert_with(what, |what| match before.remove(what) {
                     Some(watch) => Watch { subscribers: Vec::new(), ..watch },
                     None => Watch { dirty: true, ..Watch::default() },
                 });
@@ -140,7 +140,7 @@ impl Watch {
         let whole = Pattern::parse(path).is_none_or(|p| p.leaf().is_none());
         let mut found = Vec::new();
         let first = self.seen.is_none();
-        let seen = self.seen.get_or_insert_with(|| Seen::Values(BTreeMap::new()));
+        let seen = self.seen.get_or_insert_with(|| Seen::Values(order::Map::new()));
         let Seen::Values(seen) = seen else { return found };
         for object in objects {
             let told = object.params.into_iter().filter(|(name, _)| !whole || !ignored(schema, &object.path, name));
@@ -165,7 +165,7 @@ impl Watch {
     }
 
     fn rows(&mut self, instances: Vec<Instance>) -> Vec<Difference> {
-        let now: BTreeMap<_, _> = instances.into_iter().take(MAX_VALUES).map(|i| (i.path, i.keys)).collect();
+        let now: order::Map<_, _> = instances.into_iter().take(MAX_VALUES).map(|i| (i.path, i.keys)).collect();
         let mut found = Vec::new();
         if let Some(Seen::Rows(before)) = &self.seen {
             let created = now.iter().filter(|(path, _)| !before.contains_key(*path));
@@ -202,7 +202,7 @@ impl<B: Backend> Agent<B> {
     /// Reads what is marked and tells what differs.
     pub(super) async fn look(&mut self) {
         self.timers.stop(&Timer::Look);
-        let mut told = BTreeSet::new();
+        let mut told = order::Set::new();
         for rows in [false, true] {
             let marked = self.watches.dirty(rows);
             if !marked.is_empty() {
@@ -253,7 +253,7 @@ impl<B: Backend> Agent<B> {
         for (what, mut found) in differences {
             let searches = Pattern::parse(what.path()).is_some_and(|p| p.needs_values());
             if searches && found.iter().any(|d| matches!(d, Difference::Deleted(_))) {
-                let mut still = BTreeSet::new();
+                let mut still = order::Set::new();
                 for difference in &found {
                     let Difference::Deleted(path) = difference else { continue };
                     if !self.model.begin().objects(&Everything, path).await.unwrap_or_default().is_empty() {
@@ -267,7 +267,7 @@ impl<B: Backend> Agent<B> {
         all
     }
 
-    fn tell(&mut self, all: Vec<(What, Vec<Difference>)>, told: &mut BTreeSet<(Rc<str>, String)>) {
+    fn tell(&mut self, all: Vec<(What, Vec<Difference>)>, told: &mut order::Set<(Rc<str>, String)>) {
         for (what, differences) in all {
             let Some(watch) = self.watches.map.get(&what) else { continue };
             let subscribers = watch.subscribers.clone();

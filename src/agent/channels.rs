@@ -5,10 +5,10 @@
 
 use super::session::PeerFacts;
 use super::settings::{Controller, Settings};
+use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::record;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Controllers that one channel reaches at most.
@@ -85,7 +85,7 @@ pub enum ReplyTo {
 
 /// The channels that are up.
 #[derive(Debug, Default)]
-pub struct Channels(BTreeMap<ChannelId, Channel>);
+pub struct Channels(order::Map<ChannelId, Channel>);
 
 #[derive(Debug)]
 struct Channel {
@@ -171,7 +171,7 @@ impl Channels {
         let open = self.0.iter().filter(|(_, channel)| channel.held_until(controller).is_none_or(|at| at <= now_ms));
         let routes = open.flat_map(|(id, c)| c.link.routes.iter().map(move |r| (r, *id, c.link.protocol)));
         let mut routes: Vec<_> = routes.filter(|(r, ..)| r.controller == controller.section).collect();
-        routes.sort_by_key(|(route, id, _)| (route.order, std::cmp::Reverse(*id)));
+        order::sort_by_key(&mut routes, |(route, id, _)| (route.order, std::cmp::Reverse(*id)));
         routes.into_iter().find_map(|(route, id, protocol)| Some((id, route.to(protocol, route.retain_notify)?)))
     }
 

@@ -7,10 +7,10 @@ use super::timers::Timer;
 use super::{Action, Agent, Kept};
 use crate::backend::Backend;
 use crate::model::Rights;
+use crate::order;
 use crate::usp::fault::{Code, Fault};
 use crate::usp::wire::msg::notify::operation_complete::{CommandFailure, OperationResp, OutputArgs};
 use crate::usp::wire::msg::notify::{Notification, OperationComplete};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Commands that run at the same time at most; a further one fails with 7005.
@@ -54,7 +54,7 @@ pub struct Origin {
 /// The requests that run.
 #[derive(Debug, Default)]
 pub struct Requests {
-    rows: BTreeMap<u32, Request>,
+    rows: order::Map<u32, Request>,
     last: u32,
 }
 

@@ -6,6 +6,7 @@
 use super::date;
 use crate::backend::uci::{Package, Section};
 use crate::model::Rights;
+use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use std::rc::Rc;
 
@@ -242,7 +243,7 @@ impl Role {
             .filter(|p| p.text("role") == Some(&section.name) && truth(p, "Enable", true))
             .map(Permission::from_section)
             .collect();
-        permissions.sort_by_key(|p| std::cmp::Reverse(p.order));
+        order::sort_by_key(&mut permissions, |p| std::cmp::Reverse(p.order));
         Self {
             section: section.name.clone(),
             name: section.text("Name").unwrap_or(&section.name).into(),

@@ -10,6 +10,7 @@ use super::timers::Timer;
 use super::{Action, Agent, Kept, Now};
 use crate::backend::{Backend, Change};
 use crate::model::{Committed, Permit};
+use crate::order;
 use crate::path::{self, Dialect};
 use crate::usp::fault::Code;
 use crate::usp::record;
@@ -101,7 +102,7 @@ impl<B: Backend> Agent<B> {
     /// disabled hears of that last.
     async fn follow_commits(&mut self, committed: Vec<Committed>) {
         let mut packages: Vec<Box<str>> = committed.into_iter().flat_map(|c| c.packages).collect();
-        packages.sort();
+        order::sort(&mut packages);
         packages.dedup();
         let schema = self.model.schema();
         let changes: Vec<Change> = packages.iter().cloned().map(Change::Package).collect();

@@ -10,8 +10,8 @@ use super::timers::Timer;
 use super::{Agent, date};
 use crate::backend::Backend;
 use crate::model::{Everything, Permit, Rights};
+use crate::order;
 use crate::usp::wire::msg::notify::Notification;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// An enabled subscription of an enabled controller.
@@ -25,7 +25,7 @@ pub struct Active {
 
 /// All enabled subscriptions by section.
 #[derive(Debug, Default)]
-pub struct Subscriptions(BTreeMap<Rc<str>, Rc<Active>>);
+pub struct Subscriptions(order::Map<Rc<str>, Rc<Active>>);
 
 impl Subscriptions {
     /// Those of the settings that count. What has not changed is not parsed again.

@@ -1,6 +1,7 @@
 //! Deadlines as data: one table of what is to happen when, and why.
 
-use std::collections::{BTreeSet, HashMap};
+use crate::order;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What is to happen.
@@ -43,7 +44,7 @@ impl Timer {
 /// All deadlines, in milliseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub struct Timers {
-    order: BTreeSet<(u64, Timer)>,
+    order: order::Set<(u64, Timer)>,
     at: HashMap<Timer, u64>,
 }
 

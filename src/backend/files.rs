@@ -2,6 +2,7 @@
 //!
 //! It reads regular files only and never waits for one: a FIFO or device is refused.
 
+use crate::order;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -53,7 +54,7 @@ impl Files {
             }
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
-        names.sort_unstable();
+        order::sort(&mut names);
         Ok(names)
     }
 

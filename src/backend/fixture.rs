@@ -10,8 +10,8 @@
 //! The folder is never written. Commits and what tests set lie over it, in memory, or in a copy
 //! ([`Fixture::with_writable_dir`]). What was asked for and is not there is remembered: [`Fixture::missing`].
 
+use crate::order;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -45,13 +45,13 @@ pub struct Fixture {
 #[derive(Debug, Default)]
 struct State {
     /// By object and `method` or `method@arguments`; [`CallError::NotFound`] hides a file.
-    answers: BTreeMap<(String, String), Result<Table, CallError>>,
-    packages: BTreeMap<String, Option<Rc<Package>>>,
+    answers: order::Map<(String, String), Result<Table, CallError>>,
+    packages: order::Map<String, Option<Rc<Package>>>,
     /// None hides a file of the folder.
-    files: BTreeMap<String, Option<String>>,
-    links: BTreeMap<String, String>,
+    files: order::Map<String, Option<String>>,
+    links: order::Map<String, String>,
     journal: Vec<String>,
-    missing: BTreeSet<String>,
+    missing: order::Set<String>,
     watched: Vec<Watch>,
     pushed: Vec<Change>,
     changes: Option<Sender<Change>>,
@@ -224,9 +224,9 @@ impl Fixture {
         Some(table.ok_or(CallError::Status(message::status::UNKNOWN_ERROR)))
     }
 
-    fn object_names(&self) -> BTreeSet<String> {
+    fn object_names(&self) -> order::Set<String> {
         let folders = fs::read_dir(self.folder.join("ubus")).into_iter().flatten().flatten();
-        let mut names: BTreeSet<_> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names: order::Set<_> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         for ((object, _), answer) in &self.state.borrow().answers {
             if *answer != Err(CallError::NotFound) {
                 names.insert(object.clone());
@@ -253,7 +253,7 @@ impl Fixture {
 
     /// Merges all packages in memory, then keeps them all.
     fn commit_in_memory(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, uci::Error> {
-        let mut merged = BTreeMap::<Box<str>, (Rc<Package>, Package)>::new();
+        let mut merged = order::Map::<Box<str>, (Rc<Package>, Package)>::new();
         for edit in edits {
             let name = &edit.base.name;
             let before = match self.find_package(name) {
@@ -262,16 +262,16 @@ impl Fixture {
                 }
                 found => found?,
             };
-            let (_, after) = merged.entry(name.clone()).or_insert_with(|| (before.clone(), (*before).clone()));
+            let (_, after) = merged.or_insert_with(name.clone(), |_| (before.clone(), (*before).clone()));
             *after = uci::merge::merge(after, edit)?;
         }
         merged.retain(|_, (before, after)| **before != *after);
-        let mut kept = BTreeMap::new();
+        let mut kept = order::Map::new();
         for (name, (_, after)) in &merged {
             // Through the text, so that anonymous names move as they do on a router.
             kept.insert(name.to_string(), Some(Rc::new(parse::parse(name, &write::write(after))?)));
         }
-        self.state.borrow_mut().packages.append(&mut kept);
+        self.state.borrow_mut().packages.extend(kept);
         Ok(merged.into_keys().collect())
     }
 
@@ -286,7 +286,7 @@ impl Fixture {
 
     fn find_names(&self, path: &str) -> Result<Vec<String>, FileError> {
         let recorded = self.files.list(path);
-        let mut names: BTreeSet<String> = recorded.iter().flatten().cloned().collect();
+        let mut names: order::Set<String> = recorded.iter().flatten().cloned().collect();
         let prefix = format!("{}/", path.trim_end_matches('/'));
         let state = self.state.borrow();
         for (set, text) in

@@ -3,8 +3,8 @@
 //! Every write is told, the agent's own commits too: who asks can read again at no cost. What happens
 //! within [`SETTLE`] is told once. Files of `/proc` and `/sys` cannot be watched.
 
+use crate::order;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ struct Folder {
     /// Whether its files are UCI packages.
     packages: bool,
     /// File names, and the paths they were asked by.
-    files: BTreeMap<String, Box<str>>,
+    files: order::Map<String, Box<str>>,
 }
 
 impl Watches {
@@ -93,7 +93,7 @@ impl Shared {
         let mut folders = self.folders.borrow_mut();
         let index = folders.iter().position(|f| f.path == path).unwrap_or(folders.len());
         if index == folders.len() {
-            folders.push(Folder { path: path.into(), watch: None, packages: false, files: BTreeMap::new() });
+            folders.push(Folder { path: path.into(), watch: None, packages: false, files: order::Map::new() });
         }
         if let Some(folder) = folders.get_mut(index) {
             change(folder);
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// Looks again for folders that were not there; what is of interest in those that are now has changed.
-    fn retry(&self, found: &mut BTreeSet<Found>) {
+    fn retry(&self, found: &mut order::Set<Found>) {
         for folder in self.folders.borrow_mut().iter_mut() {
             if folder.watch.is_none() && self.add(folder) {
                 folder.everything(found);
@@ -125,7 +125,7 @@ impl Shared {
     }
 
     /// Takes what inotify has to tell, without waiting.
-    fn drain(&self, found: &mut BTreeSet<Found>) {
+    fn drain(&self, found: &mut order::Set<Found>) {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = reader.next() {
@@ -134,7 +134,7 @@ impl Shared {
         }
     }
 
-    fn note(&self, watch: i32, events: inotify::ReadFlags, name: &str, found: &mut BTreeSet<Found>) {
+    fn note(&self, watch: i32, events: inotify::ReadFlags, name: &str, found: &mut order::Set<Found>) {
         let mut folders = self.folders.borrow_mut();
         if events.contains(inotify::ReadFlags::QUEUE_OVERFLOW) {
             folders.iter().for_each(|folder| folder.everything(found));
@@ -160,7 +160,7 @@ enum Found {
 }
 
 impl Folder {
-    fn note(&self, events: inotify::ReadFlags, name: &str, found: &mut BTreeSet<Found>) {
+    fn note(&self, events: inotify::ReadFlags, name: &str, found: &mut order::Set<Found>) {
         if let Some(path) = self.files.get(name) {
             found.insert(Found::File(path.clone()));
         }
@@ -171,7 +171,7 @@ impl Folder {
         }
     }
 
-    fn everything(&self, found: &mut BTreeSet<Found>) {
+    fn everything(&self, found: &mut order::Set<Found>) {
         found.extend(self.files.values().map(|path| Found::File(path.clone())));
         if self.packages {
             found.insert(Found::AllPackages);
@@ -187,7 +187,7 @@ impl Driver {
             return log::error!("watch=failed cause=inotify effect=changes-by-others-are-not-seen");
         };
         while self.wait(&inotify).await {
-            let mut found = BTreeSet::new();
+            let mut found = order::Set::new();
             self.shared.drain(&mut found);
             sleep(SETTLE).await;
             self.shared.drain(&mut found);
@@ -204,7 +204,7 @@ impl Driver {
         if self.shared.waits_for_folder() { timeout(RETRY, ready).await.unwrap_or(true) } else { ready.await }
     }
 
-    async fn tell(&self, found: BTreeSet<Found>) -> bool {
+    async fn tell(&self, found: order::Set<Found>) -> bool {
         for found in found {
             let told = match found {
                 Found::Package(name) => self.package(name).await,

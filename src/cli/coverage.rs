@@ -2,7 +2,7 @@
 
 use crate::model::digest::Digest;
 use crate::model::schema::{Object, Schema};
-use std::collections::BTreeMap;
+use crate::order;
 use std::fmt::Write as _;
 
 /// Numbers of parameters, commands and events of an object.
@@ -25,13 +25,12 @@ pub struct Line {
 /// A line for each object that the standard knows or the mapping has, sorted by path.
 /// `digest` is the whole digest ([`crate::model::built_in::whole_digest`]).
 pub fn coverage(schema: &Schema, digest: &Digest<'_>) -> Vec<Line> {
-    let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
+    let mut lines: order::Map<&str, Line> = order::Map::new();
     for path in digest.paths() {
         lines.insert(path, standard_line(schema, digest, path));
     }
     for object in &schema.objects {
-        let line =
-            lines.entry(&object.path).or_insert_with(|| Line { object: object.path.to_string(), ..Line::default() });
+        let line = lines.or_insert_with(&object.path, |_| Line { object: object.path.to_string(), ..Line::default() });
         line.mapped = names(object).count();
         line.vendor = names(object).filter(|name| digest.element_lines(&object.path, name).is_none()).count();
     }

@@ -7,10 +7,10 @@ use super::{Arguments, Exit, Flag, complain, logger};
 use crate::daemon::{self, Options};
 use crate::demo::controller::{Controller, Operated, Trouble};
 use crate::demo::router::Router;
+use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::wire::msg::notify::Notification;
 use crate::usp::wire::msg::notify::operation_complete::OperationResp;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -144,14 +144,14 @@ const INTERFACE_COLUMNS: [&str; 6] = ["#", "Name", "Status", "IPv4 address", "IP
 
 /// One line per interface, of all that lies below the table.
 fn interfaces(values: &[(String, String)]) -> Vec<[String; 6]> {
-    let mut rows: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut rows: order::Map<u32, order::Map<&str, &str>> = order::Map::new();
     for (path, value) in values {
         let below = path.strip_prefix("Device.IP.Interface.").and_then(|path| path.split_once('.'));
         if let Some((Ok(number), name)) = below.map(|(number, name)| (number.parse(), name)) {
-            rows.entry(number).or_default().insert(name, value);
+            rows.or_insert_with(number, |_| order::Map::new()).insert(name, value);
         }
     }
-    let row = |(number, values): (u32, BTreeMap<&str, &str>)| {
+    let row = |(number, values): (u32, order::Map<&str, &str>)| {
         let value = |name: &str| values.get(name).copied().unwrap_or("-").to_owned();
         let (received, sent) = (value("Stats.BytesReceived"), value("Stats.BytesSent"));
         [

@@ -8,9 +8,9 @@ use crate::config::links::{Reach, Transport};
 use crate::config::{self, Warning};
 use crate::model::Facts;
 use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
+use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// All links.
 pub(super) struct Links {
-    running: BTreeMap<LinkId, Running>,
+    running: order::Map<LinkId, Running>,
     /// Links that were told to end, by their section.
     ending: Vec<(Box<str>, JoinHandle<()>)>,
     last_id: u32,
@@ -37,7 +37,7 @@ struct Running {
     settings: config::links::Link,
     handle: LinkHandle,
     task: JoinHandle<()>,
-    up: BTreeMap<u32, Peer>,
+    up: order::Map<u32, Peer>,
     /// Tries since it was last up.
     tries: u32,
 }
@@ -46,7 +46,7 @@ impl Links {
     pub(super) fn new(clock: tls::Clock) -> (Self, Receiver<LinkEvent>) {
         let (events, heard) = mpsc::channel(QUEUE);
         let links = Self {
-            running: BTreeMap::new(),
+            running: order::Map::new(),
             ending: Vec::new(),
             last_id: 0,
             events,
@@ -73,7 +73,8 @@ impl Links {
         }
         show_sections(package, facts);
         for link in wanted {
-            match self.running.iter_mut().find(|(_, running)| same_connection(&link, &running.settings)) {
+            let known = self.running.iter_mut().find(|(_, running)| same_connection(&link, &running.settings));
+            match known {
                 Some((id, running)) => inputs.extend(running.adjust(*id, link)),
                 None => self.start(link, own_id, facts),
             }
@@ -106,7 +107,7 @@ impl Links {
         match settings::start(&link, before, id, (own_id, &self.clock), self.events.clone()) {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
-                let running = Running { settings: link, handle, task, up: BTreeMap::new(), tries: 0 };
+                let running = Running { settings: link, handle, task, up: order::Map::new(), tries: 0 };
                 running.show(facts);
                 self.running.insert(id, running);
             }

@@ -3,8 +3,9 @@
 //!
 //! No access lists, no monitor, no passing of file descriptors; every caller counts as root.
 
+use crate::order;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -40,8 +41,8 @@ struct Shared {
     router: RefCell<Router>,
     /// What was asked of the bus and is not yet done: a handler may ask while it is called.
     orders: RefCell<VecDeque<Order>>,
-    provided: RefCell<BTreeMap<Box<str>, Provided>>,
-    links: RefCell<BTreeMap<u32, Rc<Link>>>,
+    provided: RefCell<order::Map<Box<str>, Provided>>,
+    links: RefCell<order::Map<u32, Rc<Link>>>,
     acknowledged: Cell<usize>,
     seed: Rc<Cell<u32>>,
 }

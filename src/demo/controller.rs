@@ -3,6 +3,7 @@
 //! It takes the agent that comes to its WebSocket, or meets it at an MQTT broker. It keeps no inventory, checks no
 //! certificate and forgets everything when it is dropped.
 
+use crate::order;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -252,7 +253,7 @@ impl Controller {
             failed(&result.requested_path, result.err_code, &result.err_msg)?;
             for object in result.resolved_path_results {
                 let mut values: Vec<_> = object.result_params.into_iter().collect();
-                values.sort();
+                order::sort(&mut values);
                 all.extend(values.into_iter().map(|(name, value)| (format!("{}{name}", object.resolved_path), value)));
             }
         }

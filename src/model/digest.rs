@@ -6,6 +6,7 @@
 use super::facets::{Facets, List, Reference};
 use super::notation::{Word, Words};
 use super::schema::{Access, Argument, Kind, UniqueKey};
+use crate::order;
 
 /// A digest whose text lives as long as `'a`.
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ impl<'a> Digest<'a> {
             }
             rest = after;
         }
-        objects.sort_unstable_by_key(|entry| entry.path);
+        order::sort_by_key(&mut objects, |entry| entry.path);
         Self { objects }
     }
 

@@ -8,6 +8,7 @@ use super::digest::Digest;
 use super::native;
 use super::notation::{self, Block, MAX_FILE};
 use super::schema::{Natives, Schema};
+use crate::order;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -114,7 +115,7 @@ fn files(root: &Path, folder: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root.join(folder.trim_start_matches('/')));
     let mut files: Vec<PathBuf> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "dm"));
-    files.sort();
+    order::sort(&mut files);
     files
 }
 

@@ -13,6 +13,7 @@ use super::source::{Condition, Each, ElementKey, RowSource};
 use super::value;
 use crate::backend::uci::{Package, Section};
 use crate::backend::{Table, Value};
+use crate::order;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -207,7 +208,7 @@ impl<'a> Eval<'a> {
                 Rc::new(Row { object: table, key, number, parent: parent.cloned(), item, path })
             })
             .collect();
-        rows.sort_unstable_by_key(|r| r.number);
+        order::sort_by_key(&mut rows, |r| r.number);
         rows
     }
 

@@ -4,6 +4,7 @@
 //! section has no name that stays, so it is recognised by its content. A number is never given twice.
 
 use crate::backend::uci::{OptValue, Section};
+use crate::order;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -154,11 +155,11 @@ impl Instances {
     pub fn save(&mut self) -> String {
         let mut text = String::new();
         let mut tables: Vec<_> = self.tables.iter().collect();
-        tables.sort_by(|a, b| a.0.cmp(b.0));
+        order::sort_by(&mut tables, |a, b| a.0.cmp(b.0));
         for (path, numbers) in tables {
             let _ = writeln!(text, "{path} {}", numbers.next);
             let mut entries: Vec<_> = numbers.by_key.iter().collect();
-            entries.sort_by_key(|(_, e)| e.number);
+            order::sort_by_key(&mut entries, |(_, e)| e.number);
             for (key, entry) in entries {
                 let hashes: Vec<String> = entry.content.iter().map(|h| format!("{h:x}")).collect();
                 let alias = entry.alias.as_deref().unwrap_or("");
@@ -209,7 +210,7 @@ impl Instances {
     fn anonymous(&self, table: &str) -> Vec<Option<Thing>> {
         let Some(numbers) = self.tables.get(table) else { return Vec::new() };
         let mut all: Vec<_> = numbers.by_key.iter().filter(|(k, _)| k.starts_with('@')).collect();
-        all.sort_by_key(|(_, e)| e.number);
+        order::sort_by_key(&mut all, |(_, e)| e.number);
         let thing = |key: &str, entry: &Entry| {
             Some(Thing { key: key.into(), content: entry.content.clone(), section: entry.section.clone() })
         };
@@ -278,7 +279,7 @@ fn content(section: &Section) -> Vec<u32> {
             items.iter().map(|item| fnv(&[o.name.as_bytes(), b"=", item.as_bytes()]))
         })
         .collect();
-    hashes.sort_unstable();
+    order::sort(&mut hashes);
     hashes
 }
 

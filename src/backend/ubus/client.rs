@@ -1,5 +1,6 @@
 //! The handle on the bus: what the agent asks, and how long it waits.
 
+use crate::order;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -86,7 +87,7 @@ impl Client {
         self.connected(until).await?;
         let found = self.shared.lookup(pattern, until).await?;
         let mut paths: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
-        paths.sort_unstable();
+        order::sort(&mut paths);
         Ok(paths)
     }
 

@@ -1,6 +1,6 @@
 //! The commit of one or several packages: lock, merge, write beside, rename, sync; and what undoes half of one.
 
-use std::collections::BTreeMap;
+use crate::order;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -170,10 +170,10 @@ async fn pause(name: &str, deadline: Instant) -> Result<(), Error> {
 }
 
 /// The edits of each package, by its name.
-fn by_package(edits: &[PackageEdits]) -> BTreeMap<&str, Vec<&PackageEdits>> {
-    let mut packages = BTreeMap::<&str, Vec<_>>::new();
+fn by_package(edits: &[PackageEdits]) -> order::Map<&str, Vec<&PackageEdits>> {
+    let mut packages = order::Map::<&str, Vec<_>>::new();
     for edit in edits {
-        packages.entry(&edit.base.name).or_default().push(edit);
+        packages.or_insert_with(&edit.base.name, |_| Vec::new()).push(edit);
     }
     packages
 }

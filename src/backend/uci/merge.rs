@@ -3,8 +3,8 @@
 //! Named sections are found by name and type. Anonymous ones have names that move, so they are found
 //! by content: the same options, else the one section that shares more than half of them, and more than any other.
 
+use crate::order;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Edit, Error, Package, PackageEdits, Section};
@@ -39,7 +39,7 @@ struct Places<'a> {
     base: &'a Package,
     disk: &'a Package,
     /// By index in `base`: the index on disk of an anonymous section with the same content.
-    same: BTreeMap<usize, usize>,
+    same: order::Map<usize, usize>,
     /// By index on disk: true where no section of `base` is found yet.
     free: Vec<bool>,
 }
@@ -47,7 +47,7 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn find(base: &'a Package, disk: &'a Package) -> Self {
         let free = disk.sections.iter().map(|s| s.anonymous || base.section(&s.name).is_none()).collect();
-        let mut places = Self { base, disk, same: BTreeMap::new(), free };
+        let mut places = Self { base, disk, same: order::Map::new(), free };
         // First those that have not moved, so that of two alike each finds itself.
         (0..base.sections.len()).for_each(|index| places.pair(index, index..index + 1));
         (0..base.sections.len()).for_each(|index| places.pair(index, 0..disk.sections.len()));
@@ -104,7 +104,7 @@ impl<'a> Places<'a> {
             self.disk.sections.iter().enumerate().filter(|(at, s)| self.is_free(*at) && s.kind == section.kind);
         let mut scores: Vec<_> = candidates.map(|(_, s)| (section.shared_options(s), &*s.name)).collect();
         scores.retain(|(score, _)| score * 2 > section.options.len());
-        scores.sort_unstable_by_key(|(score, _)| Reverse(*score));
+        order::sort_by_key(&mut scores, |(score, _)| Reverse(*score));
         match *scores {
             [] => Ok(None),
             [(_, name)] => Ok(Some(name)),

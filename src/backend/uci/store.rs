@@ -4,8 +4,8 @@
 //! whether the file it locked is still the one under that name. It merges onto what is on disk then.
 //! It neither reads nor touches `/tmp/.uci`, where other programs keep what they have not committed.
 
+use crate::order;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -34,7 +34,7 @@ pub struct Store {
     pub(super) lock_wait: Duration,
     pub(super) settle: Duration,
     pub(super) last_commit: Cell<Option<Instant>>,
-    cache: RefCell<BTreeMap<Box<str>, Cached>>,
+    cache: RefCell<order::Map<Box<str>, Cached>>,
 }
 
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Store {
         let entries = folders.into_iter().flatten().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<Box<str>> = names.filter(|name| is_package(name)).map(Into::into).collect();
-        names.sort_unstable();
+        order::sort(&mut names);
         names.dedup();
         names
     }

@@ -1,7 +1,8 @@
 //! What a bus does with a message: the decisions of ubusd without its sockets, access lists
 //! and monitor.
 
-use std::collections::{BTreeMap, VecDeque};
+use crate::order;
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
@@ -58,10 +59,10 @@ impl Object {
 /// The names on the bus, who owns them and who listens.
 pub(super) struct Router {
     ids: Box<dyn FnMut() -> u32>,
-    clients: BTreeMap<u32, ()>,
-    pub(super) objects: BTreeMap<u32, Object>,
-    pub(super) paths: BTreeMap<String, u32>,
-    types: BTreeMap<u32, Vec<u8>>,
+    clients: order::Map<u32, ()>,
+    pub(super) objects: order::Map<u32, Object>,
+    pub(super) paths: order::Map<String, u32>,
+    types: order::Map<u32, Vec<u8>>,
     pub(super) event_seq: u16,
     /// The peer that notifications of in-process providers carry.
     pub(super) local: u32,
@@ -93,10 +94,10 @@ impl Router {
         Self {
             ids,
             local,
-            clients: BTreeMap::new(),
+            clients: order::Map::new(),
             objects: OWN_OBJECTS.map(|id| (id, Object::of(Owner::Bus))).into(),
-            paths: BTreeMap::new(),
-            types: BTreeMap::new(),
+            paths: order::Map::new(),
+            types: order::Map::new(),
             event_seq: 0,
             out: VecDeque::new(),
             acknowledged: 0,
@@ -435,7 +436,7 @@ const OWN_OBJECTS: [u32; 3] = [EVENT_OBJECT, 2, 3];
 /// Lower ids are ubusd's own.
 pub(super) const FIRST_ID: u32 = 1024;
 
-fn fresh<T>(ids: &mut dyn FnMut() -> u32, used: &BTreeMap<u32, T>) -> u32 {
+fn fresh<T>(ids: &mut dyn FnMut() -> u32, used: &order::Map<u32, T>) -> u32 {
     std::iter::repeat_with(ids).find(|id| *id >= FIRST_ID && !used.contains_key(id)).unwrap_or(FIRST_ID)
 }
 

@@ -3,6 +3,8 @@
 //! Follows all ways through a pattern at once as sets of places in the text, so that no text can make it slow.
 //! Patterns come from the digest, never from a controller.
 
+use crate::order;
+
 /// The longest text that is matched, in bytes; a longer one matches nothing.
 const MAX_TEXT: usize = 1024;
 /// How deep groups nest.
@@ -29,7 +31,7 @@ fn alternatives(pattern: &mut &str, text: &str, from: &[usize], depth: usize) ->
     while eat(pattern, '|') {
         to.extend(sequence(pattern, text, from, depth)?);
     }
-    to.sort_unstable();
+    order::sort(&mut to);
     to.dedup();
     Some(to)
 }

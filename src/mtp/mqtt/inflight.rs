@@ -4,7 +4,7 @@
 //! too late is ignored.
 
 use super::encode::Outgoing;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::order;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -36,8 +36,8 @@ pub(super) enum Again {
 /// State of a session that outlives its connections.
 #[derive(Debug, Default)]
 pub(super) struct Inflight {
-    sent: BTreeMap<u16, Entry>,
-    received: BTreeSet<u16>,
+    sent: order::Map<u16, Entry>,
+    received: order::Set<u16>,
     last_id: u16,
 }
 

@@ -2,6 +2,7 @@
 
 use super::packet::ConnAck;
 use super::{Filter, Version};
+use crate::order;
 
 const REPLY_TO: &str = "/reply-to=";
 /// QoS of the filters that no Subscription row gives one.
@@ -39,7 +40,7 @@ pub(super) fn plan(
             wanted.push((filter.clone(), DEFAULT_QOS));
         }
         // Oktopus takes an agent for online by the first filter of its SUBSCRIBE.
-        wanted.sort_by_key(|(known, _)| match () {
+        order::sort_by_key(&mut wanted, |(known, _)| match () {
             () if given.contains(known) => 0,
             () if covers(known, filter) => 1,
             () => 2,
