@@ -277,10 +277,10 @@ thread_local!(static ON_FAULT: RefCell<OnFault> = RefCell::default());
 /// Called by the commit at each of its fault points: `USP_TEST_DIE` is `point:nth`.
 pub(in super::super) fn at_fault_point(point: &str) {
     ON_FAULT.with_borrow(|act| act.iter().for_each(|act| act(point)));
-    thread_local!(static PASSED: RefCell<BTreeMap<String, u32>> = RefCell::default());
+    thread_local!(static PASSED: RefCell<crate::order::Map<String, u32>> = RefCell::default());
     let Ok(wanted) = std::env::var("USP_TEST_DIE") else { return };
     let nth = PASSED.with_borrow_mut(|passed| {
-        let count = passed.entry(point.into()).or_default();
+        let count = passed.or_insert_with(point.into(), |_| 0);
         *count += 1;
         *count
     });
