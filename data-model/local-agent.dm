@@ -27,7 +27,7 @@ object Device.LocalAgent.MTP.{i}.WebSocket.
 
 object Device.LocalAgent.MTP.{i}.MQTT.
   Reference               = option mqtt | ref Device.MQTT.Client.{i}.
-  ResponseTopicConfigured = option ResponseTopicConfigured
+  ResponseTopicConfigured = option ResponseTopicConfigured | own-id
   ResponseTopicDiscovered = agent mtp.ResponseTopicDiscovered
   PublishQoS              = option PublishQoS | default 1
 
@@ -69,7 +69,7 @@ object Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.
   SessionRetryIntervalMultiplier  = option SessionRetryIntervalMultiplier | default 2000
 
 object Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.
-  Topic                 = option Topic
+  Topic                 = option Topic | own-id
   PublishRetainResponse = option PublishRetainResponse | default 0
   PublishRetainNotify   = option PublishRetainNotify | default 0
   AgentMTPReference     = option mtp | ref Device.LocalAgent.MTP.{i}.

@@ -22,9 +22,9 @@ table Device.MQTT.Client.{i}.
   SessionExpiryInterval          = option SessionExpiryInterval | default 0
   RequestResponseInfo            = option RequestResponseInfo | default 1
   RequestProblemInfo             = option RequestProblemInfo | default 1
-  ClientID                       = option ClientID
+  ClientID                       = option ClientID | own-id
                                 or agent mqtt.ClientID
-  Username                       = option Username
+  Username                       = option Username | own-id
   Password                       = option Password
   ConnectRetryTime               = option ConnectRetryTime | default 5
   ConnectRetryIntervalMultiplier = option ConnectRetryIntervalMultiplier | default 2000
@@ -39,5 +39,5 @@ table Device.MQTT.Client.{i}.Subscription.{i}.
   Alias  = native row.alias
   Enable = option Enable | default 1
   Status = agent mqtt_subscription.Status | default Unsubscribed
-  Topic  = option Topic
+  Topic  = option Topic | own-id
   QoS    = option QoS | default 0

@@ -123,6 +123,15 @@ impl<'a> Scope<'a> {
         self.eval.facts.get(table, self.key(), name).map(|t| Val::Text(t.into()))
     }
 
+    /// `{EndpointID}` stands for the agent's own endpoint id.
+    fn with_own_id(&self, text: &str) -> String {
+        if !text.contains("{EndpointID}") {
+            return text.to_string();
+        }
+        self.eval.docs.note_facts("localagent");
+        text.replace("{EndpointID}", self.eval.facts.get("localagent", "", "EndpointID").unwrap_or_default())
+    }
+
     /// The section a `uci` source names.
     pub fn uci_section<'p>(&self, package: &'p Package, section: &'p SectionRef) -> Option<&'p Section> {
         self.section_at(package, section, 0)
@@ -265,6 +274,7 @@ impl<'a> Scope<'a> {
             Filter::Lower => Some(text.to_lowercase()),
             Filter::Unquote => Some(unquote(text).to_string()),
             Filter::Basename => text.rsplit('/').next().map(str::to_string),
+            Filter::OwnId => Some(self.with_own_id(text)),
             Filter::Netmask => netmask(text),
             Filter::Date => whole(text).map(value::date_time),
             Filter::Ago => whole(text).map(|seconds| value::date_time(self.now().saturating_sub(seconds))),
@@ -342,7 +352,13 @@ fn prefix_length(text: &str) -> Option<String> {
 pub fn invert(filter: &Filter, text: String) -> Option<String> {
     let number = |change: &dyn Fn(i64) -> Option<i64>| change(text.parse().ok()?).map(|n| n.to_string());
     match filter {
-        Filter::Default(_) | Filter::List | Filter::Upper | Filter::Lower | Filter::Unquote => Some(text),
+        Filter::Default(_)
+        | Filter::List
+        | Filter::Upper
+        | Filter::Lower
+        | Filter::Unquote
+        | Filter::Basename
+        | Filter::OwnId => Some(text),
         Filter::Map(pairs, _) => pairs.iter().find(|(_, to)| **to == *text).map(|(from, _)| from.to_string()),
         Filter::Not => value::truth(&text).map(|t| if t { "0" } else { "1" }.to_string()),
         Filter::Mul(n) => number(&|v| v.checked_div(*n).filter(|_| v.checked_rem(*n) == Some(0))),
@@ -351,25 +367,6 @@ pub fn invert(filter: &Filter, text: String) -> Option<String> {
         Filter::Netmask => prefix_length(&text),
         _ => None,
     }
-}
-
-/// Whether a filter has a way back at all.
-pub fn invertible(filter: &Filter) -> bool {
-    matches!(
-        filter,
-        Filter::Default(_)
-            | Filter::List
-            | Filter::Upper
-            | Filter::Lower
-            | Filter::Unquote
-            | Filter::Map(..)
-            | Filter::Not
-            | Filter::Mul(_)
-            | Filter::Div(_)
-            | Filter::Add(_)
-            | Filter::Netmask
-            | Filter::Ref(_)
-    )
 }
 
 /// The text UCI keeps for a canonical value: booleans as 1 and 0.

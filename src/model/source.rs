@@ -144,6 +144,8 @@ pub enum Filter {
     Unquote,
     /// `basename`: what follows the last slash.
     Basename,
+    /// `own-id`: `{EndpointID}` in the text stands for the agent's endpoint id; written as it is.
+    OwnId,
     /// `list`: written as a UCI list, one element per comma.
     List,
     /// `netmask`: prefix length to dotted mask, and back.

@@ -33,7 +33,7 @@ table Device.LocalAgent.Controller.{i}.MTP.{i}.
   Enable       = option Enable
   Protocol     = option Protocol
 object Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.
-  Topic        = option Topic
+  Topic        = option Topic | own-id
 
 table Device.LocalAgent.Subscription.{i}.
   each uci agent.subscription
@@ -447,4 +447,20 @@ fn the_supported_model_lists_children_bare() {
     assert!(!supported[0].params.is_empty() && supported[1].params.is_empty());
     let one = model.supported(&Everything, "Device.LocalAgent.Controller.3.EndpointID", want).unwrap();
     assert_eq!((one[0].params.len(), one[0].commands.len()), (1, 0));
+}
+
+#[test]
+fn the_agents_endpoint_id_is_filled_in_when_read_and_kept_as_written() {
+    let model = model();
+    model.facts().set("localagent", "", "EndpointID", "os::me");
+    let object = "Device.LocalAgent.Controller.1.MTP.1.MQTT.";
+    now(async {
+        let mut change = model.begin();
+        let node = change.objects(&Everything, object).await?.remove(0);
+        change.set(&Everything, &node, "Topic", "usp/{EndpointID}/in").await?;
+        change.commit().await
+    })
+    .unwrap();
+    assert_eq!(get(&model, &format!("{object}Topic")), [format!("{object}Topic=usp/os::me/in")]);
+    assert!(model.backend().text("agent").contains("option Topic 'usp/{EndpointID}/in'"));
 }

@@ -5,7 +5,7 @@ use super::{MAX_PARTS, Reason, Word, Words, json, shortened, unknown};
 use crate::model::source::{Argument, Condition, Filter, Pipeline, Pointer, SectionRef, Source, Template};
 
 const SOURCES: &str = "ubus, uci, option, item, $NAME, file, list, link, key, agent, text, native";
-const FILTERS: &str = "default, map, not, mul, div, add, netmask, ref, list, line, word, after, before, upper, lower, \
+const FILTERS: &str = "default, map, not, mul, div, add, netmask, ref, list, line, word, after, before, upper, lower, own-id, \
                        unquote, basename, has, exists, count, date, ago, native";
 
 /// `SOURCE | FILTER | ...`, as far as it goes.
@@ -161,6 +161,7 @@ fn filter(words: &mut Words<'_>) -> Result<Filter, Reason> {
         "unquote" => Filter::Unquote,
         "basename" => Filter::Basename,
         "list" => Filter::List,
+        "own-id" => Filter::OwnId,
         "netmask" => Filter::Netmask,
         "date" => Filter::Date,
         "ago" => Filter::Ago,

@@ -38,7 +38,8 @@ fn invertible(filter: &Filter) -> bool {
         | Filter::Upper
         | Filter::Lower
         | Filter::Unquote
-        | Filter::Basename => true,
+        | Filter::Basename
+        | Filter::OwnId => true,
         _ => false,
     }
 }
