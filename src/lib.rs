@@ -6,13 +6,13 @@
 //! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order }
 //! demo -> { daemon, mtp, config, model, backend, usp, path, order }
 //! daemon -> { agent, mtp, config, store, model, backend, usp, order }
-//! agent -> { model, usp, path, store, backend, order }
-//! model -> { path, backend, usp::fault, order }
-//! mtp -> { usp::endpoint_id, config, order }
+//! agent -> { model, usp, path, store, backend, calendar, order }
+//! model -> { path, backend, usp::fault, calendar, order }
+//! mtp -> { usp::endpoint_id, config, calendar, order }
 //! config -> { backend, usp::endpoint_id }
 //! store -> { backend }
 //! backend -> { order }
-//! usp, path, order -> nothing of ours
+//! usp, path, calendar, order -> nothing of ours
 //! ```
 //!
 //! * [`usp`]: the wire vocabulary: records, messages, faults, endpoint ids.
@@ -22,12 +22,14 @@
 //! * [`agent`]: decisions only: what a message means and what follows from it.
 //! * [`mtp`]: bytes in, bytes out, connected or lost.
 //! * [`daemon`]: sockets, clock and tasks around the agent.
+//! * [`calendar`]: dateTime and seconds since 1970.
 //! * [`order`]: sorting and sorted collections that cost little flash.
 //! * [`demo`]: a simulated router and a small controller.
 //! * [`cli`]: one file per verb.
 
 pub mod agent;
 pub mod backend;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod daemon;

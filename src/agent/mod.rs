@@ -10,7 +10,6 @@ pub mod access;
 pub mod changes;
 pub mod channels;
 mod commands;
-mod date;
 pub mod handlers;
 pub mod lifecycle;
 mod messages;

@@ -3,8 +3,8 @@
 //! Read from the package after its short forms were expanded, and read again after every change.
 //! Links, brokers and transports are for `config`; unknown options are reported there.
 
-use super::date;
 use crate::backend::uci::{Package, Section};
+use crate::calendar;
 use crate::model::Rights;
 use crate::order;
 use crate::usp::endpoint_id::EndpointId;
@@ -213,7 +213,7 @@ impl Controller {
             enable: truth(section, "Enable", true),
             roles: words(section, "role"),
             periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0).unwrap_or(PERIODIC_INTERVAL),
-            periodic_time: section.text("PeriodicNotifTime").and_then(date::parse),
+            periodic_time: section.text("PeriodicNotifTime").and_then(calendar::unix_time),
             retry: Retry::from_section(section),
             allow_unencrypted: truth(section, "AllowUnencrypted", false),
             boot_parameters: boot_parameters(package, &section.name),
@@ -274,7 +274,7 @@ impl Subscription {
             references: words(section, "ReferenceList"),
             persistent: truth(section, "Persistent", false),
             time_to_live: number(section, "TimeToLive").unwrap_or(0),
-            created: section.text("CreationDate").and_then(date::parse),
+            created: section.text("CreationDate").and_then(calendar::unix_time),
             retry: truth(section, "NotifRetry", false),
             expiration: number(section, "NotifExpiration").unwrap_or(0),
             notify: action != "Config",

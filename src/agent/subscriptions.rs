@@ -3,12 +3,13 @@
 //! Everything a subscription says is parsed once, when the configuration is read. What somebody may not be told
 //! (the `n` rights) he is not told.
 
+use super::Agent;
 use super::notify::Notice;
 use super::pattern::Pattern;
 use super::settings::{Kind, Settings, Subscription};
 use super::timers::Timer;
-use super::{Agent, date};
 use crate::backend::Backend;
+use crate::calendar;
 use crate::model::{Everything, Permit, Rights};
 use crate::order;
 use crate::usp::wire::msg::notify::Notification;
@@ -156,7 +157,7 @@ impl<B: Backend> Agent<B> {
     /// Removes a subscription whose time is over.
     pub(super) async fn expire(&mut self, section: &str) {
         let Some(subscription) = self.settings.subscription(section).cloned() else { return };
-        let created = subscription.created.map(date::format).unwrap_or_default();
+        let created = subscription.created.map(calendar::date_time).unwrap_or_default();
         log::info!("subscription={section} expired created={created} lives={}", subscription.time_to_live);
         let recipient = match self.settings.controller(&subscription.recipient) {
             Some(controller) => self.controller_path(controller.endpoint_id.clone().as_str()).await,

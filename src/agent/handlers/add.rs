@@ -4,9 +4,10 @@
 //! out are assigned and returned (R-ADD.5). A path that searches makes one instance, and one result, per table.
 //! A subscription belongs to the controller that makes it.
 
-use super::super::{Agent, date};
+use super::super::Agent;
 use super::{Asker, Failures, Outcome, Refusal, SUBSCRIPTIONS, map, readable, required_failed};
 use crate::backend::Backend;
+use crate::calendar;
 use crate::model::schema::Schema;
 use crate::model::{Node, Transaction};
 use crate::usp::fault::{Code, Fault};
@@ -43,8 +44,11 @@ pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Ad
 async fn owned<B: Backend>(agent: &Agent<B>, asker: &Asker) -> Vec<(&'static str, String)> {
     let recipient = agent.controller_path(&asker.endpoint_id).await;
     let recipient = recipient.map(|path| ("Recipient", path.trim_end_matches('.').to_owned()));
-    let now =
-        if agent.now.clock_is_set { date::format(agent.now.unix_ms.div_euclid(1000)) } else { date::UNKNOWN.into() };
+    let now = if agent.now.clock_is_set {
+        calendar::date_time(agent.now.unix_ms.div_euclid(1000))
+    } else {
+        calendar::UNKNOWN_TIME.into()
+    };
     recipient.into_iter().chain([("CreationDate", now)]).collect()
 }
 

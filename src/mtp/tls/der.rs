@@ -1,6 +1,8 @@
 //! The few fields of a certificate a person wants to read: names and dates. Decides nothing about trust,
 //! except the dates of a pinned certificate.
 
+use crate::calendar;
+
 /// One DER element: tag, content, and what follows it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
@@ -80,31 +82,8 @@ fn seconds((tag, text): &(u8, &[u8])) -> Option<i64> {
         _ => return None,
     };
     let part = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
-    let days = days_from_civil(year, part(0)?, part(2)?);
+    let days = calendar::days(year, part(0)?, part(2)?);
     Some(days * 86_400 + part(4)? * 3600 + part(6)? * 60 + part(8)?)
-}
-
-/// Days since 1970-01-01 (H. Hinnant's algorithm).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// "2026-11-23" of seconds since 1970.
-pub(super) fn date(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
@@ -125,16 +104,7 @@ mod tests {
         let der = certificate();
         assert_eq!(issuer_and_subject(&der), Some(("Test CA".into(), "Test CA".into())));
         let (from, to) = validity(&der).unwrap();
-        assert_eq!((date(from), date(to)), ("2024-02-29".into(), "2051-12-31".into()));
-    }
-
-    #[test]
-    fn dates_of_both_centuries_come_back() {
-        for days in (-30_000..60_000).step_by(97) {
-            let text = date(days * 86_400);
-            let part = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
-            assert_eq!(days_from_civil(part(0..4), part(5..7), part(8..10)), days, "{text}");
-        }
+        assert_eq!((calendar::date(from), calendar::date(to)), ("2024-02-29".into(), "2051-12-31".into()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What went wrong with TLS, as one sentence that says what to check.
 
 use super::{Identity, der};
+use crate::calendar;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
@@ -135,5 +136,5 @@ fn alert_sentence(alert: AlertDescription) -> String {
 }
 
 fn day(time: &UnixTime) -> String {
-    der::date(i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 2))
+    calendar::date(i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 2))
 }
