@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::fs::inotify;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::Change;
 use super::files::Files;
@@ -23,8 +23,6 @@ use super::uci::store::Store;
 
 /// How long changes are gathered before they are told.
 pub const SETTLE: Duration = Duration::from_millis(20);
-/// How often a folder that is not there is looked for.
-const RETRY: Duration = Duration::from_secs(30);
 /// The most files watched.
 pub const MAX_FILES: usize = 128;
 
@@ -104,11 +102,28 @@ impl Shared {
     /// Watches a folder that is not watched yet; true where it is there.
     fn add(&self, folder: &mut Folder) -> bool {
         use inotify::WatchFlags as On;
-        let events = On::MODIFY | On::CLOSE_WRITE | On::MOVED_TO | On::MOVED_FROM | On::DELETE | On::ONLYDIR;
+        let events = On::MODIFY | On::CLOSE_WRITE | On::MOVED_TO | On::MOVED_FROM | On::DELETE;
         if folder.watch.is_none() {
-            folder.watch = inotify::add_watch(&self.inotify, &folder.path, events).ok();
+            // The folder may come while the one above it begins to be watched.
+            folder.watch = self.watch(&folder.path, events).or_else(|| {
+                self.await_in_parent(&folder.path);
+                self.watch(&folder.path, events)
+            });
         }
         folder.watch.is_some()
+    }
+
+    /// A folder that is not there is waited for in the nearest one above it that is: whatever comes there wakes the
+    /// driver, which looks again.
+    fn await_in_parent(&self, path: &Path) {
+        use inotify::WatchFlags as On;
+        let _ = path.ancestors().skip(1).find_map(|above| self.watch(above, On::CREATE | On::MOVED_TO));
+    }
+
+    /// Adds to what is told of a folder; None where it is not there.
+    fn watch(&self, path: &Path, events: inotify::WatchFlags) -> Option<i32> {
+        use inotify::WatchFlags as On;
+        inotify::add_watch(&self.inotify, path, events | On::ONLYDIR | On::MASK_ADD).ok()
     }
 
     /// Looks again for folders that were not there; what is of interest in those that are now has changed.
@@ -118,10 +133,6 @@ impl Shared {
                 folder.everything(found);
             }
         }
-    }
-
-    fn waits_for_folder(&self) -> bool {
-        self.folders.borrow().iter().any(|folder| folder.watch.is_none())
     }
 
     /// Takes what inotify has to tell, without waiting.
@@ -198,10 +209,8 @@ impl Driver {
         }
     }
 
-    /// Waits until there is something to read, or it is time to look for a folder again.
     async fn wait(&self, inotify: &AsyncFd<Rc<OwnedFd>>) -> bool {
-        let ready = async { inotify.readable().await.map(|mut guard| guard.clear_ready()).is_ok() };
-        if self.shared.waits_for_folder() { timeout(RETRY, ready).await.unwrap_or(true) } else { ready.await }
+        inotify.readable().await.map(|mut guard| guard.clear_ready()).is_ok()
     }
 
     async fn tell(&self, found: order::Set<Found>) -> bool {
@@ -239,6 +248,7 @@ mod tests {
     use crate::backend::scratch::Scratch;
     use std::fs;
     use tokio::sync::mpsc::{Receiver, channel};
+    use tokio::time::timeout;
 
     /// Runs `act` on a watched folder and returns what is told until nothing more comes.
     fn told(act: impl AsyncFnOnce(&Scratch, &Watches)) -> Vec<Change> {
@@ -317,5 +327,21 @@ mod tests {
             dir.write("etc/config/system", "");
         });
         assert!(all.contains(&package("dhcp")) && all.contains(&package("system")), "{all:?}");
+    }
+
+    #[test]
+    fn a_folder_that_comes_late_is_noticed_without_looking_for_it() {
+        let all = told(async |dir, watches| {
+            watches.file("/var/run/late/leases");
+            tokio::time::sleep(SETTLE).await;
+            fs::create_dir_all(dir.path().join("var/run")).unwrap();
+            tokio::time::sleep(SETTLE * 3).await;
+            fs::create_dir(dir.path().join("var/run/late")).unwrap();
+            tokio::time::sleep(SETTLE * 3).await;
+            dir.write("var/run/late/leases", "one");
+        });
+        let leases = Change::File("/var/run/late/leases".into());
+        // Once because the folder came, once because the file was written.
+        assert_eq!(all, [leases.clone(), leases]);
     }
 }
