@@ -1,0 +1,223 @@
+//! The test equipment of one case: a router of its own with the agent on it, and one or two testers.
+//!
+//! What the agent knows of the testers stands in its configuration file and nowhere else.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::Semaphore;
+use usp_agent::demo::router::Router;
+use usp_agent::mtp::mqtt::Version;
+
+use crate::mosquitto::Mosquitto;
+use crate::tester::{PATIENCE, Tester};
+
+/// How the testers and the agent meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// The agent connects to the controller's WebSocket.
+    WebSocketClient,
+    /// The controller connects to the agent's WebSocket.
+    WebSocketServer,
+    Mqtt5,
+    Mqtt311,
+}
+
+impl Transport {
+    pub const ALL: [Self; 4] = [Self::WebSocketClient, Self::WebSocketServer, Self::Mqtt5, Self::Mqtt311];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSocketClient => "WebSocket, agent as client",
+            Self::WebSocketServer => "WebSocket, agent as server",
+            Self::Mqtt5 => "MQTT 5.0",
+            Self::Mqtt311 => "MQTT 3.1.1",
+        }
+    }
+
+    /// What `TRANSPORT=` of a run may say.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WebSocketClient => "ws",
+            Self::WebSocketServer => "wss-server",
+            Self::Mqtt5 => "mqtt5",
+            Self::Mqtt311 => "mqtt311",
+        }
+    }
+
+    pub fn needs_broker(self) -> bool {
+        matches!(self, Self::Mqtt5 | Self::Mqtt311)
+    }
+}
+
+/// What all benches of a run share.
+pub struct Laboratory {
+    pub broker: Option<Mosquitto>,
+    /// Agents that may start at the same time: starting costs processor time that a case in progress needs.
+    pub starting: Semaphore,
+}
+
+/// The controllers' rows of the agent's configuration.
+const ROLE: &str = "config role 'tester'\n
+config permission 'all'\n option role tester\n option Order 0\n list Targets Device.\n option Param rwxn
+ option Obj rwxn\n option InstantiatedObj rwxn\n option CommandEvent rwxn\n";
+
+pub struct Bench {
+    pub router: Router,
+    pub transport: Transport,
+    pub number: u32,
+    first: Tester,
+    second: Option<Tester>,
+    agent: Option<Child>,
+    starts: u32,
+}
+
+impl Bench {
+    /// A fresh router and agent, connected to the tester and, where asked for, to a second one.
+    pub async fn start(laboratory: &Rc<Laboratory>, transport: Transport, number: u32, two: bool) -> Self {
+        let _turn = laboratory.starting.acquire().await.expect("the laboratory is open");
+        let (router, driver) = Router::start().expect("a simulated router");
+        tokio::task::spawn_local(driver.run());
+        let agent_id = format!("self::agent-{number}");
+        let mut config = format!("config localagent\n option EndpointID '{agent_id}'\n\n{ROLE}");
+        let place = Place::of(laboratory, transport);
+        let first = place.tester("first", &agent_id, number, &mut config).await;
+        let second = if two { Some(place.tester("second", &agent_id, number, &mut config).await) } else { None };
+        router.write_config("usp-agent", &config).expect("the configuration is written");
+        let mut bench = Self { router, transport, number, first, second, agent: None, starts: 0 };
+        bench.power_on();
+        bench.first.connected(1).await;
+        if let Some(second) = &mut bench.second {
+            second.connected(1).await;
+        }
+        bench
+    }
+
+    /// The second controller.
+    pub fn second(&mut self) -> &mut Tester {
+        self.second.as_mut().expect("a case that is listed with two controllers")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.router.state_dir().with_extension(format!("log{}", self.starts))
+    }
+
+    /// The agent's own words since it last started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn power_on(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log_file()).expect("a log file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
+        command.arg("run").args(["--log-level", "debug"]);
+        command.arg("--config-dir").arg(self.router.config_dir());
+        command.arg("--state-dir").arg(self.router.state_dir());
+        command.arg("--root").arg(self.router.root());
+        command.arg("--ubus").arg(self.router.socket());
+        let child = command.stderr(log).stdout(Stdio::null()).stdin(Stdio::null()).spawn();
+        self.agent = Some(child.expect("the agent starts"));
+    }
+
+    /// Waits until the agent tells the router to reboot, and reboots it: procd ends the agent and starts it again.
+    pub async fn reboot(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while self.router.reboots() == 0 {
+            assert!(Instant::now() < until, "the EUT does not reboot");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut agent = self.agent.take().expect("a running agent");
+        let id = Pid::from_raw(i32::try_from(agent.id()).expect("a process id")).expect("a process id");
+        kill_process(id, Signal::TERM).expect("the agent is told to end");
+        while agent.try_wait().expect("the agent's end").is_none() {
+            assert!(Instant::now() < until, "the EUT does not go down");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.power_on();
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+}
+
+impl Deref for Bench {
+    type Target = Tester;
+
+    fn deref(&self) -> &Tester {
+        &self.first
+    }
+}
+
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Tester {
+        &mut self.first
+    }
+}
+
+/// Where the testers of a bench and the agent meet.
+struct Place {
+    transport: Transport,
+    /// The broker's port, or the one the agent listens at.
+    port: u16,
+}
+
+impl Place {
+    fn of(laboratory: &Laboratory, transport: Transport) -> Self {
+        let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker());
+        Self { transport, port: broker.map_or_else(free_port, |broker| broker.port) }
+    }
+
+    /// A tester, and its section in the agent's configuration.
+    async fn tester(&self, section: &str, agent_id: &str, number: u32, config: &mut String) -> Tester {
+        let own_id = format!("self::{section}-{number}");
+        let (tester, link) = match self.transport {
+            Transport::WebSocketClient => {
+                let port = free_port();
+                let link = format!(" option url 'ws://127.0.0.1:{port}/usp'\n");
+                (Tester::on_websocket(&own_id, agent_id, port, None), link)
+            }
+            Transport::WebSocketServer => {
+                let port = self.port;
+                let link = format!(" option url 'listen ws://127.0.0.1:{port}/usp'\n");
+                (Tester::to_agent(&own_id, agent_id, port, None), if section == "first" { link } else { String::new() })
+            }
+            Transport::Mqtt5 | Transport::Mqtt311 => self.meet(section, &own_id, agent_id, number).await,
+        };
+        config.push_str(&format!(
+            "\nconfig controller '{section}'\n{link} option EndpointID '{own_id}'\n option Alias '{section}-alias'
+ option AllowUnencrypted 1\n list role tester\n"
+        ));
+        tester
+    }
+
+    async fn meet(&self, section: &str, own_id: &str, agent_id: &str, number: u32) -> (Tester, String) {
+        let (version, word) =
+            if self.transport == Transport::Mqtt5 { (Version::V5, "5.0") } else { (Version::V311, "3.1.1") };
+        let port = self.port;
+        let (theirs, ours) = (format!("usp/{number}/agent/{section}"), format!("usp/{number}/controller/{section}"));
+        let client = format!("tester-{number}-{section}");
+        let tester = Tester::at_broker(own_id, agent_id, port, version, (&ours, &theirs), &client).await;
+        let link = format!(
+            " option url 'mqtt://127.0.0.1:{port}/{ours}'\n option ProtocolVersion '{word}'
+ option ResponseTopicConfigured '{theirs}'\n option ClientID 'agent-{number}-{section}'\n"
+        );
+        (tester, link)
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port").local_addr().expect("its number").port()
+}
