@@ -1,7 +1,7 @@
 //! Reads `data-model/`: refuses a row the standard does not know, and packs what the agent carries:
 //!
-//! * `mapping.dm`: all mapping files without comments, their line numbers kept
-//! * `mapped.digest`: the facts of what is mapped, read at every start
+//! * `mapping.deflate`: all mapping files without comments, their line numbers kept; read at every start
+//! * `mapped.digest.deflate`: the facts of what is mapped; read at every start
 //! * `whole.digest.deflate`: all facts, those of the router profile marked; inflated only when a drop-in or
 //!   `coverage` needs them
 //!
@@ -83,10 +83,10 @@ fn generate() -> Result<(), Vec<String>> {
         return Err(errors);
     }
     let schema = Schema::build(blocks, &digest, &|_| true).map_err(|errors| texts(&errors))?;
-    write("mapping.dm", mapping.as_bytes())?;
-    write("mapped.digest", subset(&schema, &digest).as_bytes())?;
+    write_packed("mapping.deflate", &mapping)?;
+    write_packed("mapped.digest.deflate", &subset(&schema, &digest))?;
     let marked = with_profile(&digest_text, &read(Path::new(PROFILE))?)?;
-    write("whole.digest.deflate", &miniz_oxide::deflate::compress_to_vec(marked.as_bytes(), 9))
+    write_packed("whole.digest.deflate", &marked)
 }
 
 fn texts(errors: &[notation::NotationError]) -> Vec<String> {
@@ -105,10 +105,11 @@ fn read(path: &Path) -> Result<String, Vec<String>> {
     fs::read_to_string(path).map_err(|why| vec![format!("{}: {why}", path.display())])
 }
 
-fn write(name: &str, bytes: &[u8]) -> Result<(), Vec<String>> {
+fn write_packed(name: &str, text: &str) -> Result<(), Vec<String>> {
     let folder = env::var_os("OUT_DIR").unwrap_or_default();
     let path = Path::new(&folder).join(name);
-    fs::write(&path, bytes).map_err(|why| vec![format!("{}: {why}", path.display())])
+    fs::write(&path, miniz_oxide::deflate::compress_to_vec(text.as_bytes(), 10))
+        .map_err(|why| vec![format!("{}: {why}", path.display())])
 }
 
 /// One file behind the other, each after a line `%NAME`; comment lines stay as empty lines.

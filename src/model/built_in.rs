@@ -6,13 +6,13 @@ use super::schema::{Natives, Schema};
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 /// All mapping files, each after a line `%NAME`.
-const MAPPING: &str = include_str!(concat!(env!("OUT_DIR"), "/mapping.dm"));
+const MAPPING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapping.deflate"));
 /// The facts of what is mapped.
-const MAPPED: &str = include_str!(concat!(env!("OUT_DIR"), "/mapped.digest"));
+const MAPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapped.digest.deflate"));
 /// All facts.
 const WHOLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/whole.digest.deflate"));
-/// More than the whole digest is, in bytes.
-const MAX_DIGEST: usize = 2 * 1024 * 1024;
+/// More than any of these is, in bytes.
+const MAX_TEXT: usize = 2 * 1024 * 1024;
 
 /// The blocks of the built-in mapping.
 ///
@@ -20,7 +20,7 @@ const MAX_DIGEST: usize = 2 * 1024 * 1024;
 /// None in a build that succeeded: the build script reads the same text.
 pub fn blocks() -> Result<Vec<Block>, NotationError> {
     let mut blocks = Vec::new();
-    for file in MAPPING.split('%').filter(|file| !file.is_empty()) {
+    for file in inflated(MAPPING).split('%').filter(|file| !file.is_empty()) {
         let (name, text) = file.split_once('\n').unwrap_or((file, ""));
         blocks.extend(notation::parse(name, text)?);
     }
@@ -28,13 +28,17 @@ pub fn blocks() -> Result<Vec<Block>, NotationError> {
 }
 
 /// The facts of what the built-in mapping maps.
-pub fn mapped_facts() -> Digest<'static> {
-    Digest::parse(MAPPED)
+pub fn mapped_digest() -> String {
+    inflated(MAPPED)
 }
 
 /// The text of the whole digest (about 430 KB while it is held).
 pub fn whole_digest() -> String {
-    let bytes = decompress_to_vec_with_limit(WHOLE, MAX_DIGEST).unwrap_or_default();
+    inflated(WHOLE)
+}
+
+fn inflated(packed: &[u8]) -> String {
+    let bytes = decompress_to_vec_with_limit(packed, MAX_TEXT).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -45,6 +49,6 @@ impl Schema {
     /// None in a build that succeeded: the build script builds the same model.
     pub fn built_in(native_writes: Natives<'_>) -> Result<Self, Vec<NotationError>> {
         let blocks = blocks().map_err(|error| vec![error])?;
-        Self::build(blocks, &mapped_facts(), native_writes)
+        Self::build(blocks, &Digest::parse(&mapped_digest()), native_writes)
     }
 }

@@ -9,6 +9,7 @@ use super::native;
 use super::notation::{self, Block, MAX_FILE};
 use super::schema::{Natives, Schema};
 use crate::order;
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -78,11 +79,8 @@ impl Model<'_> {
 
     fn build(&self, more: Vec<Block>) -> Result<Schema, Vec<String>> {
         let blocks = self.blocks.iter().cloned().chain(more).collect();
-        let digest = match &self.whole {
-            Some(text) => Digest::parse(text),
-            None => built_in::mapped_facts(),
-        };
-        Schema::build(blocks, &digest, self.native_writes)
+        let digest = self.whole.as_ref().map_or_else(|| Cow::Owned(built_in::mapped_digest()), Cow::Borrowed);
+        Schema::build(blocks, &Digest::parse(&digest), self.native_writes)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 }

@@ -5,8 +5,9 @@ use super::eval::{Eval, Row, Scope};
 use super::resolve::{self, Node, resolve};
 use super::schema::{Access, Kind, ObjectId, Param, ParamSource, UniqueKey};
 use super::stage::{Staging, staged, table_of};
+use crate::order;
 use crate::usp::fault::{Code, Fault};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A change of this parameter may make a key clash: it is part of one, or it enables the row.
@@ -129,8 +130,8 @@ pub(super) fn clash(eval: &Eval<'_>, node: &Node) -> Option<String> {
 }
 
 /// The first unique key that one of these rows shares with any other row of its table.
-pub(super) fn clash_of_any(eval: &Eval<'_>, changed: &BTreeSet<Box<str>>) -> Option<String> {
-    let tables: BTreeSet<&str> = changed.iter().map(|path| table_of(path)).collect();
+pub(super) fn clash_of_any(eval: &Eval<'_>, changed: &order::Set<Box<str>>) -> Option<String> {
+    let tables: order::Set<&str> = changed.iter().map(|path| table_of(path)).collect();
     tables.into_iter().find_map(|table| {
         let path = resolve::parse(table).ok()?;
         let table = resolve(eval, &Everything, &path).ok()?.nodes.into_iter().next()?;

@@ -13,9 +13,9 @@ use super::stage::{Gone, Staging, difference, new_row, remove, table_of};
 use super::{Model, Permit, Rights};
 use crate::backend::Backend;
 use crate::backend::uci::{Edit, Package};
+use crate::order;
 use crate::path::{Leaf, Step};
 use crate::usp::fault::{Code, Fault};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// One message's changes.
@@ -34,7 +34,7 @@ pub(super) struct Changes {
     pub(super) created: Vec<Rc<(Box<str>, Box<str>)>>,
     pub(super) deleted: Vec<Rc<Gone>>,
     /// Rows whose unique keys may have changed: keys are unique only after the whole message.
-    pub(super) keyed: BTreeSet<Box<str>>,
+    pub(super) keyed: order::Set<Box<str>>,
 }
 
 #[derive(Debug, Clone)]

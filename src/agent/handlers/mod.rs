@@ -89,5 +89,10 @@ pub(super) fn readable(access: &Access, object: &str, name: &str) -> bool {
 
 /// Pairs as the map of a message; of a name given twice the last counts.
 pub(super) fn map<K: Into<String>>(pairs: impl IntoIterator<Item = (K, String)>) -> BTreeMap<String, String> {
-    pairs.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    // One by one: `collect` would sort them first, by a sort of their own.
+    let mut map = BTreeMap::new();
+    for (name, value) in pairs {
+        map.insert(name.into(), value);
+    }
+    map
 }

@@ -52,7 +52,11 @@ fn number_value(number: &serde_json::Number) -> Value {
 
 /// The JSON of a table; of a name given twice the last value counts.
 pub fn table_to_json(table: &Table) -> serde_json::Value {
-    serde_json::Value::Object(table.0.iter().map(|(name, value)| (name.to_string(), to_json(value))).collect())
+    let mut members = serde_json::Map::new();
+    for (name, value) in &table.0 {
+        members.insert(name.to_string(), to_json(value));
+    }
+    serde_json::Value::Object(members)
 }
 
 /// The JSON of a value: every INT8 is true or false, a number JSON cannot write (NaN) is null.

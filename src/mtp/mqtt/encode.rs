@@ -58,7 +58,7 @@ fn connect5(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
         clean_start: settings.clean_start,
         properties: Some(properties),
     };
-    write5(&v5::Packet::Connect(connect, will, login))
+    written(|bytes| connect.write(&will, &login, bytes))
 }
 
 fn connect4(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
@@ -74,7 +74,7 @@ fn connect4(settings: &Settings, client_id: &str) -> Result<BytesMut, String> {
     connect.login = login(settings)
         .filter(|(username, _)| !username.is_empty())
         .map(|(username, password)| v4::Login::new(username, password));
-    write4(&v4::Packet::Connect(connect))
+    written(|bytes| connect.write(bytes))
 }
 
 fn login(settings: &Settings) -> Option<(&str, &str)> {
@@ -89,11 +89,12 @@ pub(super) fn subscribe(version: Version, id: u16, filters: &[Filter]) -> Result
             let filters = filters.iter().map(|(filter, qos)| v5::Filter::new(&**filter, qos5(*qos)));
             let mut subscribe = v5::Subscribe::new_many(filters, None);
             subscribe.pkid = id;
-            write5(&v5::Packet::Subscribe(subscribe))
+            written(|bytes| subscribe.write(bytes))
         }
         Version::V311 => {
             let filters = filters.iter().map(|(filter, qos)| v4::SubscribeFilter::new(filter.to_string(), qos4(*qos)));
-            write4(&v4::Packet::Subscribe(v4::Subscribe { pkid: id, filters: filters.collect() }))
+            let subscribe = v4::Subscribe { pkid: id, filters: filters.collect() };
+            written(|bytes| subscribe.write(bytes))
         }
     }
 }
@@ -104,9 +105,12 @@ pub(super) fn unsubscribe(version: Version, id: u16, filters: &[Box<str>]) -> Re
     match version {
         Version::V5 => {
             let unsubscribe = v5::Unsubscribe { pkid: id, filters, properties: None };
-            write5(&v5::Packet::Unsubscribe(unsubscribe))
+            written(|bytes| unsubscribe.write(bytes))
         }
-        Version::V311 => write4(&v4::Packet::Unsubscribe(v4::Unsubscribe { pkid: id, topics: filters })),
+        Version::V311 => {
+            let unsubscribe = v4::Unsubscribe { pkid: id, topics: filters };
+            written(|bytes| unsubscribe.write(bytes))
+        }
     }
 }
 
@@ -122,12 +126,12 @@ pub(super) fn publish(version: Version, id: u16, dup: bool, outgoing: &Outgoing)
             };
             let mut publish = v5::Publish::new(&*outgoing.topic, qos5(outgoing.qos), payload, Some(properties));
             (publish.pkid, publish.dup, publish.retain) = (id, dup, outgoing.retain);
-            write5(&v5::Packet::Publish(publish))
+            written(|bytes| publish.write(bytes))
         }
         Version::V311 => {
             let mut publish = v4::Publish::from_bytes(&*outgoing.topic, qos4(outgoing.qos), payload);
             (publish.pkid, publish.dup, publish.retain) = (id, dup, outgoing.retain);
-            write4(&v4::Packet::Publish(publish))
+            written(|bytes| publish.write(bytes))
         }
     }
 }
@@ -149,15 +153,10 @@ pub(super) const PINGREQ: [u8; 2] = [0xc0, 0];
 /// DISCONNECT without a reason: a normal one.
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
 
-fn write5(packet: &v5::Packet) -> Result<BytesMut, String> {
-    let mut bytes = BytesMut::with_capacity(packet.size());
-    packet.write(&mut bytes, None).map_err(|e| format!("a packet cannot be encoded: {e}"))?;
-    Ok(bytes)
-}
-
-fn write4(packet: &v4::Packet) -> Result<BytesMut, String> {
-    let mut bytes = BytesMut::with_capacity(packet.size());
-    packet.write(&mut bytes, usize::MAX).map_err(|e| format!("a packet cannot be encoded: {e}"))?;
+/// What `write` writes. The packets themselves are written, not rumqttc's `Packet`, which brings all fifteen along.
+fn written<E: std::fmt::Display>(write: impl FnOnce(&mut BytesMut) -> Result<usize, E>) -> Result<BytesMut, String> {
+    let mut bytes = BytesMut::new();
+    write(&mut bytes).map_err(|e| format!("a packet cannot be encoded: {e}"))?;
     Ok(bytes)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{MAX_PACKET, Version};
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::v4;
+use rumqttc::mqttbytes::{self as level4, v4};
 use rumqttc::v5::mqttbytes::v5;
 
 /// `subscribe-topic` properties taken from one CONNACK.
@@ -96,8 +96,8 @@ pub(super) fn decode(version: Version, packet: BytesMut, header: usize) -> Resul
     let (first, second, code) = (byte(0), byte(1), byte(2));
     let id = u16::from_be_bytes([first, second]);
     match kind {
-        2 => connack(version, packet, second),
-        3 => publish_of(version, packet).map(Received::Publish),
+        2 => connack(version, packet, header, second),
+        3 => publish_of(version, packet, header).map(Received::Publish),
         4..=7 | 9 | 11 if packet.len() < header + 2 => Err(malformed("its packet identifier is missing")),
         4 => Ok(Received::PubAck { id, code }),
         5 => Ok(Received::PubRec { id, code }),
@@ -106,8 +106,8 @@ pub(super) fn decode(version: Version, packet: BytesMut, header: usize) -> Resul
         9 => Ok(Received::SubAck { id, codes: suback_codes(version, packet.get(header..).unwrap_or_default())? }),
         11 => Ok(Received::UnsubAck),
         13 => Ok(Received::PingResp),
-        // A broker of 3.1.1 sends none, and rumqttc takes an empty one for malformed.
-        14 => Ok(Received::Disconnect { code: first, reason: disconnect_reason(version, packet) }),
+        // A broker of 3.1.1 sends none.
+        14 => Ok(Received::Disconnect { code: first, reason: disconnect_reason(version, packet, header) }),
         kind => Err(malformed(format!("type {kind}"))),
     }
 }
@@ -116,16 +116,27 @@ fn malformed(what: impl std::fmt::Display) -> String {
     format!("the broker sent a malformed packet: {what}")
 }
 
-fn connack(version: Version, mut packet: BytesMut, code: u8) -> Result<Received, String> {
+/// The header of a whole packet, as rumqttc has it. Packets are read by their own types: its `Packet` brings the
+/// readers of all fifteen along, 20 KB of what only brokers receive.
+fn header5(packet: &[u8], header: usize) -> v5::FixedHeader {
+    let first = packet.first().copied().unwrap_or_default();
+    v5::FixedHeader::new(first, header.saturating_sub(1), packet.len().saturating_sub(header))
+}
+
+/// The same in 3.1.1.
+fn header4(packet: &[u8], header: usize) -> level4::FixedHeader {
+    let first = packet.first().copied().unwrap_or_default();
+    level4::FixedHeader::new(first, header.saturating_sub(1), packet.len().saturating_sub(header))
+}
+
+fn connack(version: Version, packet: BytesMut, header: usize, code: u8) -> Result<Received, String> {
     let connack = match version {
-        Version::V5 => v5::Packet::read(&mut packet, None).map_err(|e| e.to_string()).map(|packet| match packet {
-            v5::Packet::ConnAck(connack) => connack5(connack),
-            _ => ConnAck::default(),
-        }),
-        Version::V311 => v4::Packet::read(&mut packet, MAX_PACKET).map_err(|e| e.to_string()).map(|packet| {
-            let session_present = matches!(packet, v4::Packet::ConnAck(v4::ConnAck { session_present: true, .. }));
-            ConnAck { session_present, ..ConnAck::default() }
-        }),
+        Version::V5 => {
+            v5::ConnAck::read(header5(&packet, header), packet.freeze()).map(connack5).map_err(|e| e.to_string())
+        }
+        Version::V311 => v4::ConnAck::read(header4(&packet, header), packet.freeze())
+            .map(|connack| ConnAck { session_present: connack.session_present, ..ConnAck::default() })
+            .map_err(|e| e.to_string()),
     };
     match connack {
         Ok(connack) => Ok(Received::ConnAck(Box::new(ConnAck { code, ..connack }))),
@@ -147,11 +158,12 @@ fn suback_codes(version: Version, body: &[u8]) -> Result<Vec<u8>, String> {
     codes.map(<[u8]>::to_vec).ok_or_else(|| malformed("SUBACK"))
 }
 
-fn disconnect_reason(version: Version, mut packet: BytesMut) -> Option<String> {
-    match (version, v5::Packet::read(&mut packet, None)) {
-        (Version::V5, Ok(v5::Packet::Disconnect(disconnect))) => disconnect.properties?.reason_string,
-        _ => None,
+fn disconnect_reason(version: Version, packet: BytesMut, header: usize) -> Option<String> {
+    if version == Version::V311 {
+        return None;
     }
+    let disconnect = v5::Disconnect::read(header5(&packet, header), packet.freeze()).ok()?;
+    disconnect.properties?.reason_string
 }
 
 fn connack5(connack: v5::ConnAck) -> ConnAck {
@@ -170,16 +182,10 @@ fn connack5(connack: v5::ConnAck) -> ConnAck {
     taken
 }
 
-fn publish_of(version: Version, mut packet: BytesMut) -> Result<Incoming, String> {
+fn publish_of(version: Version, packet: BytesMut, header: usize) -> Result<Incoming, String> {
     match version {
-        Version::V5 => match v5::Packet::read(&mut packet, None).map_err(malformed)? {
-            v5::Packet::Publish(publish) => publish5(publish),
-            _ => Err(malformed("PUBLISH")),
-        },
-        Version::V311 => match v4::Packet::read(&mut packet, MAX_PACKET).map_err(malformed)? {
-            v4::Packet::Publish(publish) => Ok(publish4(publish)),
-            _ => Err(malformed("PUBLISH")),
-        },
+        Version::V5 => publish5(v5::Publish::read(header5(&packet, header), packet.freeze()).map_err(malformed)?),
+        Version::V311 => Ok(publish4(v4::Publish::read(header4(&packet, header), packet.freeze()).map_err(malformed)?)),
     }
 }
 
