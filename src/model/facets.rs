@@ -3,6 +3,8 @@
 mod check;
 mod pattern;
 
+pub(in crate::model) use check::is_decimal;
+
 /// The facets of a parameter or argument, as the digest gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Facets {

@@ -1,5 +1,6 @@
 //! From a router's value to TR-181's text, by the parameter's type.
 
+use super::facets::is_decimal;
 use super::schema::Kind;
 use crate::backend::{Table, Value};
 use crate::calendar::{self, UNKNOWN_TIME};
@@ -28,7 +29,7 @@ pub fn of_text(kind: Kind, text: &str) -> Option<String> {
         Kind::Long => word.parse::<i64>().ok().map(|n| n.to_string()),
         Kind::UnsignedInt => word.parse::<u32>().ok().map(|n| n.to_string()),
         Kind::UnsignedLong => word.parse::<u64>().ok().map(|n| n.to_string()),
-        Kind::Decimal => word.parse::<f64>().ok().filter(|n| n.is_finite()).map(|_| word.to_string()),
+        Kind::Decimal => is_decimal(word).then(|| word.to_string()),
         Kind::DateTime => {
             (calendar::unix_time(text).is_some() || text.starts_with("0001-01-01T")).then(|| text.to_string())
         }

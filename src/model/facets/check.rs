@@ -184,7 +184,8 @@ fn integer<'t>(text: &'t str, low: i128, high: i128, wanted: &'static str) -> Re
     Ok(if canonical == text { Cow::Borrowed(text) } else { Cow::Owned(canonical) })
 }
 
-fn is_decimal(text: &str) -> bool {
+/// `xsd:decimal`: a sign, digits, a point, digits; at least one digit, no exponent.
+pub(in crate::model) fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     !(whole.is_empty() && fraction.is_empty()) && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())

@@ -112,12 +112,21 @@ fn word(chars: &mut Text<'_>) -> Result<Value, Reason> {
     if let Ok(number) = word.parse::<i64>() {
         return Ok(i32::try_from(number).map_or(Value::Int64(number), Value::Int32));
     }
-    match word.parse::<f64>() {
-        Ok(number) if number.is_finite() && word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-            Ok(Value::Double(number))
-        }
-        _ => Err("JSON: a string, number, true, false, null, table or array is missing".into()),
+    let missing = "JSON: a string, number, true, false, null, table or array is missing";
+    fraction(&word).map(Value::Double).ok_or_else(|| missing.into())
+}
+
+/// A number with a point and up to 15 digits, without an exponent: all that arguments of ubus calls need, and for a
+/// sixth of the flash that the standard library's reader of numbers takes.
+fn fraction(word: &str) -> Option<f64> {
+    let (whole, places) = word.split_once('.')?;
+    let digits = format!("{whole}{places}");
+    if places.is_empty() || digits.len() > 16 || !places.chars().all(|c| c.is_ascii_digit()) || word.starts_with('+') {
+        return None;
     }
+    let digits: i64 = digits.parse().ok()?;
+    // Both are whole numbers below 2^53, so the quotient is the nearest there is.
+    Some(digits as f64 / 10_i64.pow(u32::try_from(places.len()).ok()?) as f64)
 }
 
 fn expect(chars: &mut Text<'_>, wanted: char) -> Result<(), Reason> {
@@ -130,4 +139,19 @@ fn expect(chars: &mut Text<'_>, wanted: char) -> Result<(), Reason> {
 
 fn skip_blanks(chars: &mut Text<'_>) {
     while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_are_the_nearest_number_or_refused() {
+        assert_eq!(fraction("2.5"), Some(2.5));
+        assert_eq!(fraction("-0.1"), Some(-0.1));
+        assert_eq!(fraction("3.141592653589"), Some(3.141_592_653_589));
+        for word in ["", ".", "1.", "+1.5", "1.5e3", "1.-5", "1.2.3", "inf", "123456789.12345678"] {
+            assert_eq!(fraction(word), None, "{word}");
+        }
+    }
 }
