@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use usp_agent::backend::ubus::{Signature, blobmsg, message::Attributes};
 use usp_agent::backend::uci;
+use usp_agent::model::digest::Digest;
 use usp_agent::model::schema::Schema;
 use usp_agent::model::{built_in, notation};
 use usp_agent::path::{self, Dialect};
@@ -97,7 +98,7 @@ pub fn notation(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match notation::parse("fuzz", text) {
         Ok(blocks) => {
-            let _ = Schema::build(blocks, &built_in::mapped_facts(), &|_| true);
+            let _ = Schema::build(blocks, &Digest::parse(&built_in::mapped_digest()), &|_| true);
         }
         Err(error) => assert!(usize::try_from(error.at.line).is_ok_and(|line| line <= text.lines().count())),
     }
