@@ -1,4 +1,4 @@
-//! Arguments for the linker that make the released program smaller (docs/decisions/0005-size.md).
+//! Arguments for the linker that make the released program smaller (docs/decisions/0006-size.md).
 //!
 //! Linkers and C libraries differ in what they know, so a small program is linked and run with them first: an argument
 //! that fails there is left out. Cross builds, where it cannot be run, get none of them; `cross/` sets its own.
