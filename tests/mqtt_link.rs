@@ -471,6 +471,19 @@ async fn garbage_and_oversize_are_lost_not_suffered() {
 }
 
 #[tokio::test]
+async fn a_broker_of_311_that_knows_no_limit_does_not_end_the_session_with_a_huge_packet() {
+    let (mut link, mut connection, _, _) = subscribed(v311, &[]).await;
+    let huge = vec![0x30; 3 * MAX_RECORD];
+    for (qos, id) in [(0, 0), (1, 7)] {
+        connection.send(qos, id, AGENT_TOPIC, &[], &huge).await;
+        assert!(link.remark().await.contains("limit"));
+    }
+    assert_eq!(connection.read().await.unwrap().body[..2], [0, 7], "not acknowledged: it would come again");
+    connection.send(0, 0, AGENT_TOPIC, &[], b"small").await;
+    assert_eq!(&link.record().await.1[..], b"small");
+}
+
+#[tokio::test]
 async fn the_largest_record_passes_and_a_larger_one_is_dropped() {
     let (mut link, mut connection, channel, _) = subscribed(settings, &[]).await;
     let record = vec![3u8; MAX_RECORD];

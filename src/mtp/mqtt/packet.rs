@@ -5,6 +5,8 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{self as level4, v4};
 use rumqttc::v5::mqttbytes::v5;
 
+/// The first byte of a PUBLISH, without its flags.
+const PUBLISH: u8 = 0x30;
 /// `subscribe-topic` properties taken from one CONNACK.
 const MAX_SUBSCRIBE_TOPICS: usize = 32;
 
@@ -13,14 +15,36 @@ const MAX_SUBSCRIBE_TOPICS: usize = 32;
 pub(super) enum Received {
     ConnAck(Box<ConnAck>),
     Publish(Incoming),
-    PubAck { id: u16, code: u8 },
-    PubRec { id: u16, code: u8 },
-    PubRel { id: u16 },
-    PubComp { id: u16 },
-    SubAck { id: u16, codes: Vec<u8> },
+    /// A PUBLISH beyond [`MAX_PACKET`], which is not kept.
+    TooLarge {
+        id: u16,
+        qos: u8,
+        size: usize,
+    },
+    PubAck {
+        id: u16,
+        code: u8,
+    },
+    PubRec {
+        id: u16,
+        code: u8,
+    },
+    PubRel {
+        id: u16,
+    },
+    PubComp {
+        id: u16,
+    },
+    SubAck {
+        id: u16,
+        codes: Vec<u8>,
+    },
     UnsubAck,
     PingResp,
-    Disconnect { code: u8, reason: Option<String> },
+    Disconnect {
+        code: u8,
+        reason: Option<String>,
+    },
 }
 
 /// CONNACK.
@@ -54,12 +78,27 @@ pub(super) struct Incoming {
 /// Header length and whole length of the packet at the start of the buffer; None: more bytes are needed.
 ///
 /// # Errors
-/// A length that is malformed or beyond [`MAX_PACKET`].
-pub(super) fn frame(buffer: &[u8]) -> Result<Option<(usize, usize)>, String> {
-    match buffer.first() {
-        Some(first) if !starts_a_packet(*first) => Err(malformed("this is not MQTT")),
-        _ => measure(buffer),
+/// A length that is malformed or beyond [`MAX_PACKET`]. A PUBLISH of 3.1.1 may be longer: a client cannot tell such a
+/// broker what it takes, and a retained one would end every session.
+pub(super) fn frame(version: Version, buffer: &[u8]) -> Result<Option<(usize, usize)>, String> {
+    let first = buffer.first().copied().unwrap_or(PUBLISH);
+    if !starts_a_packet(first) {
+        return Err(malformed("this is not MQTT"));
     }
+    match measure(buffer)? {
+        Some((_, whole)) if whole > MAX_PACKET && (version == Version::V5 || first & 0xf0 != PUBLISH) => {
+            Err(format!("the broker sent a packet of {whole} bytes, the limit is {MAX_PACKET}"))
+        }
+        measured => Ok(measured),
+    }
+}
+
+/// What stands at the start of a PUBLISH that is too large; None: more bytes are needed.
+pub(super) fn too_large(buffer: &[u8], header: usize, size: usize) -> Option<Received> {
+    let qos = buffer.first()? >> 1 & 0b11;
+    let number = |at: usize| Some(u16::from_be_bytes([*buffer.get(at)?, *buffer.get(at + 1)?]));
+    let id = if qos == 0 { 0 } else { number(header + 2 + usize::from(number(header)?))? };
+    Some(Received::TooLarge { id, qos, size })
 }
 
 /// The types a broker sends, with the flags they must have.
@@ -79,10 +118,7 @@ fn measure(buffer: &[u8]) -> Result<Option<(usize, usize)>, String> {
         let Some(&byte) = buffer.get(at + 1) else { return Ok(None) };
         length |= usize::from(byte & 0x7f) << (7 * at);
         if byte & 0x80 == 0 {
-            return match length {
-                0..=MAX_PACKET => Ok(Some((at + 2, at + 2 + length))),
-                _ => Err(format!("the broker sent a packet of {length} bytes, the limit is {MAX_PACKET}")),
-            };
+            return Ok(Some((at + 2, at + 2 + length)));
         }
     }
     Err(malformed("its length"))
@@ -234,7 +270,7 @@ mod tests {
     ];
 
     fn read(version: Version, bytes: &[u8]) -> Result<Option<Received>, String> {
-        let Some((header, whole)) = frame(bytes)? else { return Ok(None) };
+        let Some((header, whole)) = frame(version, bytes)? else { return Ok(None) };
         match bytes.get(..whole) {
             Some(packet) => decode(version, packet.into(), header).map(Some),
             None => Ok(None),
@@ -271,10 +307,11 @@ mod tests {
 
     #[test]
     fn a_packet_beyond_the_limit_is_refused_by_its_length_alone() {
-        assert!(frame(b"\x30\xff\xff\xff\x7f").is_err());
-        assert!(frame(b"\x30\xff\xff\xff\xff").is_err());
-        assert_eq!(frame(b"\x30\xff"), Ok(None));
-        assert_eq!(frame(b"\x30\x80\x01"), Ok(Some((3, 131))));
+        assert!(frame(Version::V5, b"\x30\xff\xff\xff\x7f").is_err());
+        assert!(frame(Version::V311, b"\x20\xff\xff\xff\x7f").is_err());
+        assert!(frame(Version::V5, b"\x30\xff\xff\xff\xff").is_err());
+        assert_eq!(frame(Version::V5, b"\x30\xff"), Ok(None));
+        assert_eq!(frame(Version::V5, b"\x30\x80\x01"), Ok(Some((3, 131))));
     }
 
     /// rumqttc's decoder must not panic: the agent would end.

@@ -162,6 +162,7 @@ impl<'a> Session<'a> {
         match received {
             Err(why) => Some(Leave::Silently(why)),
             Ok(Received::Publish(incoming)) => self.publish_received(incoming, desk),
+            Ok(Received::TooLarge { id, qos, size }) => self.too_large(id, qos, size, desk),
             Ok(Received::PubAck { id, code }) => self.acknowledged(id, code, desk),
             Ok(Received::PubRec { id, code }) if code >= 0x80 => self.acknowledged(id, code, desk),
             Ok(Received::PubRec { id, .. }) => {
@@ -212,6 +213,16 @@ impl<'a> Session<'a> {
             }
         }
         None
+    }
+
+    /// Acknowledged, or the broker sends it again for ever.
+    fn too_large(&mut self, id: u16, qos: u8, size: usize, desk: &mut Desk) -> Option<Leave> {
+        desk.report.remark(format!("a packet of {size} bytes was dropped: the limit is {MAX_PACKET}"));
+        match qos {
+            0 => None,
+            1 => self.push(&encode::ack(Ack::PubAck, id)),
+            _ => self.push(&encode::ack(Ack::PubRec, id)),
+        }
     }
 
     fn deliver(&mut self, incoming: Incoming, desk: &mut Desk) {

@@ -1,6 +1,6 @@
 //! Packets over a stream: reading never waits for writing, and both are bounded.
 
-use super::packet::{Received, decode, frame};
+use super::packet::{Received, decode, frame, too_large};
 use super::{MAX_PACKET, Version};
 use crate::mtp::stream::{Stream, explain_io};
 use bytes::{Buf, BytesMut};
@@ -23,6 +23,8 @@ pub(super) struct Wire {
     stream: Stream,
     version: Version,
     incoming: BytesMut,
+    /// Bytes of a packet that is not kept which are still to come.
+    skipped: usize,
     outgoing: BytesMut,
     flushed: bool,
     progress: Instant,
@@ -34,6 +36,7 @@ impl Wire {
             stream,
             version,
             incoming: BytesMut::new(),
+            skipped: 0,
             outgoing: BytesMut::new(),
             flushed: true,
             progress: Instant::now(),
@@ -86,8 +89,16 @@ impl Wire {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, String>> {
         loop {
-            let missing = match frame(&self.incoming) {
+            self.skip();
+            let missing = match frame(self.version, &self.incoming) {
                 Err(why) => return Poll::Ready(Err(why)),
+                Ok(Some((header, whole))) if whole > MAX_PACKET => match too_large(&self.incoming, header, whole) {
+                    Some(received) => {
+                        self.skipped = whole;
+                        return Poll::Ready(Ok(received));
+                    }
+                    None => 1,
+                },
                 Ok(Some((header, whole))) if whole <= self.incoming.len() => {
                     let packet = self.incoming.split_to(whole);
                     give_back(&mut self.incoming);
@@ -103,6 +114,12 @@ impl Wire {
                 Err(error) => return Poll::Ready(Err(explain_io(&error))),
             }
         }
+    }
+
+    fn skip(&mut self) {
+        let here = self.skipped.min(self.incoming.len());
+        self.incoming.advance(here);
+        self.skipped -= here;
     }
 
     fn is_idle(&self) -> bool {
