@@ -590,11 +590,11 @@ async fn half_open_connections_are_limited_and_cut() {
     for _ in 0..usp_agent::mtp::websocket::MAX_HANDSHAKES {
         silent.push(reach(address).await);
     }
-    let mut extra = reach(address).await;
-    let dropped = timeout(Duration::from_millis(300), extra.read(&mut [0u8; 1])).await.expect("not dropped at once");
+    let _ws = controller_joins(address, "proto::one").await;
+    link.connected().await;
+    let dropped = timeout(Duration::from_millis(300), silent[0].read(&mut [0u8; 1])).await.expect("the oldest stays");
     assert!(matches!(dropped, Ok(0) | Err(_)));
     assert!(link.remark().await.contains("did not finish the handshake"));
-    let _ws = controller_joins(address, "proto::one").await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 /// Peers connected to a server at once; more are refused with close code 1013.
 pub const MAX_SESSIONS: usize = 16;
-/// Connections to a server whose handshake is not finished; more are dropped.
+/// Connections to a server whose handshake is not finished; beyond these the oldest is dropped.
 pub const MAX_HANDSHAKES: usize = 8;
 
 /// A session we originate.

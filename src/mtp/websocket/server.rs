@@ -7,11 +7,12 @@ use crate::mtp::link::{Desk, End};
 use crate::mtp::stream::{Limits, Stream, explain_io};
 use crate::mtp::tls::Acceptor;
 use crate::mtp::{Channel, LinkCommand, LinkEvent, LinkHandle, Peer};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
@@ -40,6 +41,8 @@ pub(super) struct Server {
     guests: Vec<Guest>,
     sessions: JoinSet<(Channel, End)>,
     handshakes: JoinSet<Greeted>,
+    /// Those of `handshakes` that go on, oldest first.
+    greeting: VecDeque<AbortHandle>,
     farewells: JoinSet<()>,
     last_session: u32,
     refusals: (Instant, u32),
@@ -53,6 +56,7 @@ impl Server {
             guests: Vec::new(),
             sessions: JoinSet::new(),
             handshakes: JoinSet::new(),
+            greeting: VecDeque::new(),
             farewells: JoinSet::new(),
             last_session: 0,
             refusals: (Instant::now(), 0),
@@ -112,7 +116,7 @@ impl Server {
             tokio::select! {
                 biased;
                 Some(Ok((channel, end))) = self.sessions.join_next() => self.session_ended(channel, end),
-                Some(Ok(greeted)) = self.handshakes.join_next() => self.greeted(greeted),
+                Some(greeted) = self.handshakes.join_next() => if let Ok(greeted) = greeted { self.greeted(greeted) },
                 Some(_) = self.farewells.join_next() => {}
                 command = self.desk.command() => match command {
                     Some(LinkCommand::Shutdown) | None => return self.shut_down().await,
@@ -128,9 +132,12 @@ impl Server {
     }
 
     fn arrived(&mut self, tcp: TcpStream, acceptor: Option<Acceptor>) {
-        if self.handshakes.len() < MAX_HANDSHAKES {
-            self.handshakes.spawn(greet(tcp, acceptor, self.settings.clone()));
+        self.greeting.retain(|handshake| !handshake.is_finished());
+        // The oldest gives way: a peer in earnest is through in a moment, and one that says nothing keeps nobody out.
+        if self.greeting.len() >= MAX_HANDSHAKES {
+            self.greeting.pop_front().inspect(AbortHandle::abort);
         }
+        self.greeting.push_back(self.handshakes.spawn(greet(tcp, acceptor, self.settings.clone())));
     }
 
     fn greeted(&mut self, greeted: Greeted) {
