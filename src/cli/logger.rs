@@ -53,7 +53,8 @@ impl Log for Logger {
 /// One line of the log, with its line feed.
 fn line(reader: Reader, level: Level, target: &str, message: &str, seconds: u64) -> String {
     let room = room(target);
-    let message = message.replace('\n', " ");
+    // What a peer sent may be in it: no line of its own, and nothing that a terminal obeys.
+    let message = message.replace(char::is_control, " ");
     let word = level.as_str().to_ascii_lowercase();
     match reader {
         Reader::Terminal => {
@@ -91,9 +92,9 @@ mod tests {
 
     #[test]
     fn a_line_names_level_and_room() {
-        let line = |reader| line(reader, Level::Warn, "usp_agent::mtp::mqtt", "link=1 why=\"a\nb\"", 3725);
-        assert_eq!(line(Reader::Procd), "level=warn room=mtp link=1 why=\"a b\"\n");
-        assert_eq!(line(Reader::File), "time=3725 level=warn room=mtp link=1 why=\"a b\"\n");
+        let line = |reader| line(reader, Level::Warn, "usp_agent::mtp::mqtt", "link=1 why=\"a\nb\r\x1b\"", 3725);
+        assert_eq!(line(Reader::Procd), "level=warn room=mtp link=1 why=\"a b  \"\n");
+        assert_eq!(line(Reader::File), "time=3725 level=warn room=mtp link=1 why=\"a b  \"\n");
         assert!(line(Reader::Terminal).contains("01:02:05"));
         assert_eq!(room("rustls::client"), "rustls");
     }

@@ -112,7 +112,7 @@ impl Links {
                 self.running.insert(id, running);
             }
             Err(why) => {
-                log::error!("section={} action=not-started cause=\"{why}\"", link.section);
+                log::error!("section={} action=not-started cause={why:?}", link.section);
                 if let Some(mtp) = &link.mtp {
                     facts.set("mtp", mtp, "Status", "Error");
                 }
@@ -188,7 +188,7 @@ impl Links {
                 input
             }
             LinkEvent::Remark { link, what } => {
-                log::warn!("link={} remark=\"{what}\"", link.0);
+                log::warn!("link={} remark={what:?}", link.0);
                 None
             }
         }
@@ -218,7 +218,7 @@ impl Links {
         let is_guest = matches!(link.settings.transport, Transport::WebSocketServer(_)) && channel.session != 0;
         log::log!(
             if is_guest { log::Level::Info } else { log::Level::Warn },
-            "link={} session={} section={} event=lost cause=\"{why}\" retry-in={retry}",
+            "link={} session={} section={} event=lost cause={why:?} retry-in={retry}",
             channel.link.0,
             channel.session,
             link.settings.section

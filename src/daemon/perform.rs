@@ -47,7 +47,7 @@ impl Daemon {
     }
 
     fn close(&self, channel: ChannelId, code: u16, reason: Box<str>) {
-        log::debug!("link={} session={} action=close code={code} reason=\"{reason}\"", channel.0, channel.1);
+        log::debug!("link={} session={} action=close code={code} reason={reason:?}", channel.0, channel.1);
         self.links.close(channel, code, reason);
     }
 
