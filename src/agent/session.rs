@@ -42,8 +42,15 @@ pub enum Verdict<'a> {
 pub enum Dropped {
     /// Not a record: a WebSocket is closed with 1003.
     NotARecord,
-    /// Not for us (R-E2E.1) or from ourselves (R-ARC.2).
-    NotForUs,
+    /// For somebody else (R-E2E.1).
+    ForAnother {
+        /// The record's to_id.
+        to: Box<str>,
+        /// Our own.
+        own: Box<str>,
+    },
+    /// From ourselves (R-ARC.2).
+    FromUs,
     /// From a controller that is not configured.
     UnknownController(Box<str>),
     /// From a controller that is disabled.
@@ -75,9 +82,7 @@ pub fn judge<'a>(bytes: Bytes, door: &Door<'_>, settings: &'a Settings) -> Verdi
 }
 
 fn judge_record<'a>(record: record::Incoming, door: &Door<'_>, settings: &'a Settings) -> Result<Verdict<'a>, Dropped> {
-    if !record.is_for(door.own) {
-        return Err(Dropped::NotForUs);
-    }
+    ours(&record.to, &record.from, door)?;
     let controller = known(record.from.as_str(), door, settings)?;
     Ok(match record.content {
         Content::Message(payload) => judge_message(controller, payload)?,
@@ -107,11 +112,16 @@ fn judge_fault<'a>(fault: RecordFault, door: &Door<'_>, settings: &'a Settings) 
         return Err(Dropped::NotARecord);
     }
     let Some(reply) = fault.reply else { return Err(Dropped::Broken(wrong)) };
-    if reply.to != *door.own || reply.from == *door.own {
-        return Err(Dropped::NotForUs);
-    }
+    ours(&reply.to, &reply.from, door)?;
     let controller = known(reply.from.as_str(), door, settings)?;
     Ok(Verdict::Refuse(controller, reply.msg_id.into(), wrong))
+}
+
+fn ours(to: &EndpointId, from: &EndpointId, door: &Door<'_>) -> Result<(), Dropped> {
+    if to != door.own {
+        return Err(Dropped::ForAnother { to: to.as_str().into(), own: door.own.as_str().into() });
+    }
+    if from == door.own { Err(Dropped::FromUs) } else { Ok(()) }
 }
 
 fn known<'a>(from: &str, door: &Door<'_>, settings: &'a Settings) -> Result<&'a Controller, Dropped> {
@@ -164,7 +174,12 @@ impl Dropped {
                 log::debug!("record dropped again: from_id={id}");
             }
             Self::NotARecord => log::warn!("record dropped: not a USP record"),
-            Self::NotForUs => log::debug!("record dropped: for another endpoint, or from this one"),
+            Self::ForAnother { to, own } if told.is_new(to) => log::warn!(
+                "record dropped: to_id={to} is another endpoint, this one is {own}; check the agent's endpoint id at the \
+                 controller, or whether two agents share a topic"
+            ),
+            Self::ForAnother { to, .. } => log::debug!("record dropped again: to_id={to}"),
+            Self::FromUs => log::warn!("record dropped: it carries this agent's own from_id"),
             Self::UnknownController(id) => log::warn!(
                 "record dropped: controller={id} is unknown; add a `config controller` with \
                  `option EndpointID '{id}'` to /etc/config/usp-agent to accept it"

@@ -52,8 +52,11 @@ fn a_message_of_a_known_controller_is_processed() {
 
 #[test]
 fn what_is_not_for_us_or_from_us_is_dropped() {
-    assert_eq!(plain(&record("proto::acs", "os::other", get())), "drop NotForUs");
-    assert_eq!(plain(&record("os::agent", "os::agent", get())), "drop NotForUs");
+    assert_eq!(
+        plain(&record("proto::acs", "os::other", get())),
+        "drop ForAnother { to: \"os::other\", own: \"os::agent\" }"
+    );
+    assert_eq!(plain(&record("os::agent", "os::agent", get())), "drop FromUs");
 }
 
 #[test]

@@ -208,14 +208,6 @@ fn reply(record: &wire::Record) -> Option<Reply> {
     Some(Reply { to, from, msg_id: message::request_id(&inner.payload)? })
 }
 
-impl Incoming {
-    /// The record is for `own` and not from it: all others are dropped in silence (R-E2E.1,
-    /// R-ARC.2).
-    pub fn is_for(&self, own: &EndpointId) -> bool {
-        self.to == *own && self.from != *own
-    }
-}
-
 impl RecordFault {
     fn silent(flaw: Flaw) -> Self {
         Self { flaw, reply: None }

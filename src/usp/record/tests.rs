@@ -163,13 +163,3 @@ fn a_higher_version_is_no_fault() {
     let bytes = wire::Record { version: "2.17".into(), ..record() }.encode_to_vec();
     assert_eq!(decode(bytes.into()).map(|incoming| incoming.version), Ok((2, 17)));
 }
-
-/// R-E2E.1, R-ARC.2
-#[test]
-fn whom_a_record_is_for() {
-    let incoming = decode(record().encode_to_vec().into()).unwrap();
-    assert!(incoming.is_for(&agent()));
-    assert!(!incoming.is_for(&controller()));
-    let to_oneself = decode(no_session_context(&agent(), &agent(), get())).unwrap();
-    assert!(!to_oneself.is_for(&agent()));
-}
