@@ -1,4 +1,5 @@
-//! What the short forms stand for: a controller's `url`, and the roles everybody has.
+//! What the short forms stand for: a controller's `url`, the roles everybody has, and the agent's own section, which a
+//! controller can set parameters in although nobody wrote it.
 //!
 //! Pure, and the same on its own answer. The data model shows the long form; where it is first changed, it is written.
 
@@ -61,6 +62,11 @@ fn written(package: &Package, wanted: impl Fn(&[Section]) -> bool) -> Package {
         if long.section(role.0).is_none() && wanted(&generated) {
             long.sections.extend(generated);
         }
+    }
+    let agent = [section("localagent", "localagent", &[], &[])];
+    let free = long.of_kind("localagent").next().is_none() && long.section("localagent").is_none();
+    if free && wanted(&agent) {
+        long.sections.extend(agent);
     }
     long
 }

@@ -10,6 +10,14 @@ fn expanded(text: &str) -> String {
 }
 
 #[test]
+fn the_agent_has_a_section_although_none_is_written() {
+    let long = |text: &str| expand(&parse::parse(PACKAGE, text.as_bytes()).unwrap());
+    assert!(long("").section("localagent").is_some_and(|section| &*section.kind == "localagent"));
+    assert_eq!(long("config localagent 'own'\n option EndpointID 'self::a'\n").of_kind("localagent").count(), 1);
+    assert_eq!(long("config role 'localagent'\n").of_kind("localagent").count(), 0, "the name is taken");
+}
+
+#[test]
 fn a_broker() {
     let text = "config controller 'acs'
  option url 'mqtts://user:p%40ss@acs.example.net'
