@@ -252,17 +252,10 @@ fn parameter(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, name: &str, into
     let scope = Scope { eval, object: node.object, row: node.row.as_ref() };
     let Some(param) = scope.schema().param(name) else { return };
     if readable(permit, &node.path, name) {
-        let value = value(&scope, permit, param);
+        let value = resolve::shown(&scope, permit, param);
         let params = value.map(|v| (param.name.clone(), v)).into_iter().collect();
         into.push(ObjectValues { path: node.path.clone(), params });
     }
-}
-
-fn value(scope: &Scope<'_>, permit: &dyn Permit, param: &super::schema::Param) -> Option<String> {
-    if param.secured && !permit.secured() {
-        return Some(String::new());
-    }
-    resolve::text(scope, param)
 }
 
 /// An object and what is below it; a table and its instances count as one level.
@@ -293,7 +286,7 @@ fn own(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, into: &mut Vec<ObjectV
     }
     let shown = object.params.iter().filter(|p| !by_element || readable(permit, &node.path, &p.name));
     let params: Vec<_> =
-        shown.filter_map(|param| value(&scope, permit, param).map(|v| (param.name.clone(), v))).collect();
+        shown.filter_map(|param| resolve::shown(&scope, permit, param).map(|v| (param.name.clone(), v))).collect();
     if !params.is_empty() {
         into.push(ObjectValues { path: node.path.clone(), params });
     }
@@ -368,7 +361,7 @@ pub(super) fn keys(eval: &Eval<'_>, permit: &dyn Permit, node: &Node) -> Vec<(Bo
         if keys.iter().any(|(n, _)| n == name) || !readable(permit, &node.path, name) {
             continue;
         }
-        if let Some(value) = value(&scope, permit, param) {
+        if let Some(value) = resolve::shown(&scope, permit, param) {
             keys.push((name.clone(), value));
         }
     }

@@ -221,7 +221,7 @@ impl<'e> Walk<'e> {
             if !readable(self.permit, &node.path, &param.name) {
                 continue;
             }
-            let Some(text) = text(&scope, param) else { continue };
+            let Some(text) = shown(&scope, self.permit, param) else { continue };
             let holds = condition.holds(&text, comparison(param));
             if holds.map_err(mismatch)? {
                 return Ok(true);
@@ -315,6 +315,11 @@ pub fn text(scope: &Scope<'_>, param: &Param) -> Option<String> {
         return None;
     }
     value.or_else(|| value::absent(param.kind, param.facets.list.is_some(), param.default.as_deref()))
+}
+
+/// What a reader sees: secured parameters are empty without a secured role, also to a search that guesses at them.
+pub(super) fn shown(scope: &Scope<'_>, permit: &dyn Permit, param: &Param) -> Option<String> {
+    if param.secured && !permit.secured() { Some(String::new()) } else { text(scope, param) }
 }
 
 /// May the parameter be read?
