@@ -293,6 +293,41 @@ fn without_encryption_a_controller_is_untrusted() {
 }
 
 #[test]
+fn the_agents_own_parameters_can_be_set_although_its_section_is_not_written() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        controller.set("Device.DeviceInfo.", &[("ProvisioningCode", "shop")]).await.unwrap();
+        assert_eq!(controller.value("Device.DeviceInfo.ProvisioningCode").await.unwrap(), "shop");
+        let written = scene.router.config("usp-agent").unwrap();
+        assert!(written.contains("config localagent 'localagent'\n\toption ProvisioningCode 'shop'"), "{written}");
+        assert!(written.contains("option url") && !written.contains("config role"), "{written}");
+    });
+}
+
+#[test]
+fn a_password_is_neither_read_nor_guessed() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        let client = [("BrokerAddress", "b.example"), ("Password", "secret"), ("Enable", "false")];
+        let client = controller.add("Device.MQTT.Client.", &client).await.unwrap();
+        assert_eq!(controller.value(&format!("{client}Password")).await.unwrap(), "");
+        let guess = |value: &str| format!("Device.MQTT.Client.[Password==\"{value}\"].BrokerAddress");
+        assert_eq!(controller.get(&[&guess("secret")]).await.unwrap(), []);
+        assert_eq!(controller.get(&[&guess("")]).await.unwrap().len(), 1, "as empty as it reads");
+    });
+}
+
+#[test]
+fn a_value_cannot_bring_settings_of_its_own() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        let refused = controller.set("Device.WiFi.SSID.1.", &[("SSID", "a\nwpa=0")]).await;
+        assert!(matches!(refused, Err(Trouble::Refused(error)) if error.err_code == 7012 || error.err_code == 7021));
+        assert!(!scene.router.config("wireless").unwrap().contains("wpa=0"));
+    });
+}
+
+#[test]
 fn a_ping_runs_beside_other_requests_and_reports() {
     Scene::play(|mut scene| async move {
         let mut controller = connected(&mut scene).await;

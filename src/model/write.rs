@@ -317,6 +317,11 @@ fn checked(param: &Param, value: &str) -> Result<String, Fault> {
     if &*param.name == "Alias" && !value.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Err(Fault::new(Code::InvalidValue, "an Alias begins with a letter"));
     }
+    // The shell scripts that make services of these values take a line feed for the end of one, and what follows for
+    // a setting of its own.
+    if value.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(Fault::new(Code::InvalidValue, format!("{} must not hold control characters", param.name)));
+    }
     param.check(value).map(std::borrow::Cow::into_owned)
 }
 
