@@ -35,7 +35,18 @@ pub struct SupportedObject<'s> {
 
 impl<B: Backend> Model<B> {
     /// The supported elements behind a path: an object and what is below it, or one parameter, command or event.
+    ///
+    /// An object may be named without its final dot (TP-469 1.99).
     pub fn supported(&self, permit: &dyn Permit, text: &str, want: Want) -> Result<Vec<SupportedObject<'_>>, Fault> {
+        match self.supported_at(permit, text, want) {
+            Err(fault) if !text.ends_with(['.', ')', '!']) => {
+                self.supported_at(permit, &format!("{text}."), want).map_err(|_| fault)
+            }
+            found => found,
+        }
+    }
+
+    fn supported_at(&self, permit: &dyn Permit, text: &str, want: Want) -> Result<Vec<SupportedObject<'_>>, Fault> {
         let path = parse(text)?;
         let object = self.supported_object(&path, text)?;
         // What may not be read does not exist.
@@ -65,7 +76,6 @@ impl<B: Backend> Model<B> {
         let found = self.schema.find(&template).or_else(|| match path.leaf {
             // The final {i}. may be left out.
             Leaf::Object => self.schema.find(&format!("{template}{{i}}.")),
-            // So may the final dot, by controllers that are content with less.
             Leaf::Parameter(_) | Leaf::Command(_) | Leaf::Event(_) => None,
         });
         found.ok_or_else(|| unsupported(text))

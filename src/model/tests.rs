@@ -447,6 +447,15 @@ fn the_supported_model_lists_children_bare() {
     assert!(!supported[0].params.is_empty() && supported[1].params.is_empty());
     let one = model.supported(&Everything, "Device.LocalAgent.Controller.3.EndpointID", want).unwrap();
     assert_eq!((one[0].params.len(), one[0].commands.len()), (1, 0));
+    let table = |path| model.supported(&Everything, path, want).map(|found| found[0].object.path.clone());
+    let expected = "Device.LocalAgent.Subscription.{i}.";
+    for path in
+        ["Device.LocalAgent.Subscription.", "Device.LocalAgent.Subscription", "Device.LocalAgent.Subscription.{i}"]
+    {
+        assert_eq!(table(path).as_deref(), Ok(expected), "{path}");
+    }
+    let unknown = table("Device.LocalAgent.Unknown").unwrap_err();
+    assert!(unknown.text.contains("Unknown ") && unknown.code == Code::InvalidPath, "as it was asked for: {unknown:?}");
 }
 
 #[test]
