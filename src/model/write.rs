@@ -98,8 +98,17 @@ impl<B: Backend> Transaction<'_, B> {
         Ok((nodes, object))
     }
 
-    /// The tables an Add names: one, or with a search several.
+    /// The tables an Add names: one, or with a search several; the final dot may be left out (TP-469 2.23).
+    ///
+    /// Whether a row may be added is for [`Self::create`] to say, table by table.
     pub async fn tables(&mut self, permit: &dyn Permit, text: &str) -> Result<Vec<Node>, Fault> {
+        match self.tables_at(permit, text).await {
+            Err(fault) if !text.ends_with('.') => self.tables_at(permit, &format!("{text}.")).await.map_err(|_| fault),
+            found => found,
+        }
+    }
+
+    async fn tables_at(&mut self, permit: &dyn Permit, text: &str) -> Result<Vec<Node>, Fault> {
         let path = resolve::parse(text)?;
         let resolved = self.evaluate(|eval| resolve(eval, permit, &path)).await?;
         let named = matches!(path.steps.last(), Some(Step::Name(_))) && matches!(path.leaf, Leaf::Object);
@@ -115,9 +124,6 @@ impl<B: Backend> Transaction<'_, B> {
         }
         if resolved.nodes.is_empty() && !resolved.search {
             return Err(Fault::new(Code::ObjectDoesNotExist, format!("{text} is not there")));
-        }
-        if resolved.nodes.iter().any(|n| !permit.object(&n.path).allow(Rights::OBJECT_ADD)) {
-            return Err(Fault::new(Code::PermissionDenied, format!("no permission to add to {text}")));
         }
         Ok(resolved.nodes)
     }

@@ -81,7 +81,9 @@ impl<B: Backend> Adding<'_, B> {
         let mut outcomes = Vec::new();
         for table in &tables {
             let start = self.transaction.savepoint();
-            let outcome = self.create(table, &object.param_settings).await;
+            // A failure names the table as the request does, with or without the final dot.
+            let named = if path.ends_with('.') { &*table.path } else { table.path.trim_end_matches('.') };
+            let outcome = self.create(table, named, &object.param_settings).await;
             if outcome.is_err() {
                 self.transaction.rollback(start);
             }
@@ -90,17 +92,22 @@ impl<B: Backend> Adding<'_, B> {
         outcomes
     }
 
-    async fn create(&mut self, table: &Node, settings: &[CreateParamSetting]) -> Result<OperationSuccess, Failure> {
+    async fn create(
+        &mut self,
+        table: &Node,
+        named: &str,
+        settings: &[CreateParamSetting],
+    ) -> Result<OperationSuccess, Failure> {
         let access = &*self.asker.access;
         let made = self.transaction.create(access, table).await;
-        let object = made.map_err(|fault| Failure::of(&table.path, fault))?;
+        let object = made.map_err(|fault| Failure::of(named, fault))?;
         let failed = |fault| Failure::of(&object.path, fault);
         if table.path == SUBSCRIPTIONS {
             for (name, value) in &self.owned {
                 self.transaction.assign(&object, name, value).await.map_err(failed)?;
             }
         }
-        let param_errs = self.set(&object, settings).await?;
+        let param_errs = self.set(&object, settings).await.map_err(|failure| failure.refused_in(named))?;
         let keys = self.transaction.finish(access, &object).await.map_err(failed)?;
         let keys = keys.into_iter().filter(|(name, _)| readable(access, &object.path, name));
         Ok(OperationSuccess { instantiated_path: object.path.clone(), param_errs, unique_keys: map(keys) })
@@ -140,6 +147,16 @@ impl<B: Backend> Adding<'_, B> {
 impl Failure {
     fn of(path: &str, fault: Fault) -> Self {
         Self { path: path.to_owned(), fault, params: Vec::new() }
+    }
+
+    /// Where a required parameter may not be written, nothing may be added to the table (TP-469 2.24).
+    fn refused_in(self, table: &str) -> Self {
+        match self.params.first() {
+            Some((name, _)) if self.fault.code == Code::PermissionDenied => {
+                Self::of(table, Fault::new(Code::PermissionDenied, format!("{name}: {}", self.fault.text)))
+            }
+            _ => self,
+        }
     }
 
     fn refusal(&self) -> Refusal {

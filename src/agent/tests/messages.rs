@@ -268,6 +268,29 @@ fn what_is_forbidden_is_7006_and_what_may_not_be_read_is_not_there() {
 }
 
 #[test]
+fn add_2_23_and_2_24_a_refused_parameter_refuses_its_table_and_no_other() {
+    let permission = |order: u32, row: u32, param: &str| {
+        format!(
+            "config permission\n\toption role 'full'\n\toption Order '{order}'\n\toption Param '{param}'\n\toption Obj 'rwxn'
+\toption InstantiatedObj 'rwxn'\n\tlist Targets 'Device.LocalAgent.Controller.{row}.BootParameter.'\n"
+        )
+    };
+    let mut bench = Bench::new(&format!("{}{}", permission(5, 1, "rw--"), permission(6, 2, "r---")));
+    let search = "Device.LocalAgent.Controller.*.BootParameter";
+    let settings = [("Enable", "false", true)];
+    let error = bench.error(add(false, search, &settings));
+    assert_eq!(error.err_code, 7006);
+    assert_eq!(errors(&error), [("Device.LocalAgent.Controller.2.BootParameter", 7006)]);
+    let [AddStatus::OperSuccess(made), AddStatus::OperFailure(failure)] =
+        &added(bench.response(add(true, search, &settings)))[..]
+    else {
+        panic!("not one of each");
+    };
+    assert_eq!(made.instantiated_path, "Device.LocalAgent.Controller.1.BootParameter.1.");
+    assert_eq!(failure.err_code, 7006);
+}
+
+#[test]
 fn a_notify_to_the_agent_is_an_error_not_a_crash() {
     let error = Bench::new("").error(ReqType::Notify(Notify::default()));
     assert_eq!(error.err_code, 7001);
