@@ -40,6 +40,7 @@ table Device.LocalAgent.Controller.{i}.
   ProvisioningCode                 = option ProvisioningCode
   Enable                           = option Enable | default 1
   AssignedRole                     = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+                                  or uci usp-agent.@localagent[0].UntrustedRole | default untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
   InheritedRole                    = agent controller.InheritedRole
   PeriodicNotifInterval            = option PeriodicNotifInterval | default 86400
   PeriodicNotifTime                = option PeriodicNotifTime
