@@ -2,8 +2,10 @@
 //! transport the agent speaks.
 //!
 //! `CASE=1.54 TRANSPORT=mqtt5 cargo test --test conformance` runs a part; `UPDATE=1` writes docs/CONFORMANCE.md.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+#[path = "conformance/access.rs"]
+mod access;
 #[path = "conformance/add.rs"]
 mod add;
 #[path = "conformance/bench.rs"]
@@ -14,14 +16,24 @@ mod cases;
 mod certificates;
 #[path = "conformance/delete.rs"]
 mod delete;
+#[path = "conformance/get.rs"]
+mod get;
+#[path = "conformance/instances.rs"]
+mod instances;
 #[path = "conformance/messages.rs"]
 mod messages;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
+#[path = "conformance/notify.rs"]
+mod notify;
+#[path = "conformance/operate.rs"]
+mod operate;
 #[path = "conformance/report.rs"]
 mod report;
 #[path = "conformance/set.rs"]
 mod set;
+#[path = "conformance/supported.rs"]
+mod supported;
 #[path = "conformance/tester.rs"]
 mod tester;
 
@@ -86,7 +98,7 @@ async fn play(laboratory: Rc<Laboratory>, transport: Transport, case: &'static C
         }
         Run::Yes(run) => {
             let playing = async {
-                let mut bench = Bench::start(&laboratory, transport, number, case.two).await;
+                let mut bench = Bench::start(&laboratory, transport, number, case.second).await;
                 let result = std::panic::AssertUnwindSafe(run(&mut bench)).catch_unwind().await;
                 (result, bench.log())
             };

@@ -56,6 +56,7 @@ pub async fn allow_partial_true_required_parameters_succeed(t: &mut Bench) {
 async fn succeeds(t: &mut Bench, allow_partial: bool, id: &str) {
     let settings = settings(id, must("ReferenceList", VERSION));
     let created = single(accepted(t.add(allow_partial, &[(SUBSCRIPTION, &settings)]).await));
+    assert_eq!(created.requested, SUBSCRIPTION);
     let success = created.outcome.unwrap();
     has_all_keys(&success);
     values_match(t, &success.instantiated_path, &settings).await;
@@ -203,6 +204,7 @@ pub async fn search_expression(t: &mut Bench) {
     let path = "Device.LocalAgent.Controller.[Enable==true].BootParameter.";
     let created = accepted(t.add(WHOLE, &[(path, &settings)]).await);
     assert!(!created.is_empty());
+    assert!(created.iter().all(|created| created.requested == path), "{created:?}");
     let created: Vec<_> = created.into_iter().map(|c| c.outcome.unwrap().instantiated_path).collect();
     assert_eq!(created.len(), 2, "one per controller (R-ADD.2a): {created:?}");
     let there = t.objects("Device.LocalAgent.Controller.*.BootParameter.").await;

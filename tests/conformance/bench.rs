@@ -56,6 +56,15 @@ impl Transport {
     }
 }
 
+/// What the agent knows of a second controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// In the same role as the first.
+    Trusted,
+    /// Nothing of a role.
+    Untrusted,
+}
+
 /// What all benches of a run share.
 pub struct Laboratory {
     pub broker: Option<Mosquitto>,
@@ -63,15 +72,19 @@ pub struct Laboratory {
     pub starting: Semaphore,
 }
 
-/// The controllers' rows of the agent's configuration.
+/// 1.68 wants a row in Device.LocalAgent.MTP. and 1.70 one in Device.LocalAgent.Controller.{i}.MTP., of which a WebSocket
+/// has either the one or the other: these stand there disabled.
+const SPARE_MTP: &str = "\nconfig mtp 'spare'\n option Protocol WebSocket\n option Enable 0\n";
+const SPARE_LINK: &str = "\nconfig controller_mtp 'spare'\n option controller first\n option Protocol WebSocket
+ option Host localhost\n option Enable 0\n";
+
+/// The role of the testers: everything, by a permission that any other outranks.
 const ROLE: &str = "config role 'tester'\n
 config permission 'all'\n option role tester\n option Order 0\n list Targets Device.\n option Param rwxn
  option Obj rwxn\n option InstantiatedObj rwxn\n option CommandEvent rwxn\n";
 
 pub struct Bench {
     pub router: Router,
-    pub transport: Transport,
-    pub number: u32,
     first: Tester,
     second: Option<Tester>,
     agent: Option<Child>,
@@ -80,17 +93,26 @@ pub struct Bench {
 
 impl Bench {
     /// A fresh router and agent, connected to the tester and, where asked for, to a second one.
-    pub async fn start(laboratory: &Rc<Laboratory>, transport: Transport, number: u32, two: bool) -> Self {
+    pub async fn start(laboratory: &Rc<Laboratory>, transport: Transport, number: u32, second: Option<Second>) -> Self {
         let _turn = laboratory.starting.acquire().await.expect("the laboratory is open");
         let (router, driver) = Router::start().expect("a simulated router");
         tokio::task::spawn_local(driver.run());
         let agent_id = format!("self::agent-{number}");
         let mut config = format!("config localagent\n option EndpointID '{agent_id}'\n\n{ROLE}");
         let place = Place::of(laboratory, transport);
-        let first = place.tester("first", &agent_id, number, &mut config).await;
-        let second = if two { Some(place.tester("second", &agent_id, number, &mut config).await) } else { None };
+        let first = place.tester("first", &agent_id, number, "tester", &mut config).await;
+        let second = match second {
+            Some(Second::Trusted) => Some(place.tester("second", &agent_id, number, "tester", &mut config).await),
+            Some(Second::Untrusted) => Some(place.tester("second", &agent_id, number, "", &mut config).await),
+            None => None,
+        };
+        config.push_str(match transport {
+            Transport::WebSocketClient => SPARE_MTP,
+            Transport::WebSocketServer => SPARE_LINK,
+            Transport::Mqtt5 | Transport::Mqtt311 => "",
+        });
         router.write_config("usp-agent", &config).expect("the configuration is written");
-        let mut bench = Self { router, transport, number, first, second, agent: None, starts: 0 };
+        let mut bench = Self { router, first, second, agent: None, starts: 0 };
         bench.power_on();
         bench.first.connected(1).await;
         if let Some(second) = &mut bench.second {
@@ -181,7 +203,7 @@ impl Place {
     }
 
     /// A tester, and its section in the agent's configuration.
-    async fn tester(&self, section: &str, agent_id: &str, number: u32, config: &mut String) -> Tester {
+    async fn tester(&self, section: &str, agent_id: &str, number: u32, role: &str, config: &mut String) -> Tester {
         let own_id = format!("self::{section}-{number}");
         let (tester, link) = match self.transport {
             Transport::WebSocketClient => {
@@ -198,8 +220,11 @@ impl Place {
         };
         config.push_str(&format!(
             "\nconfig controller '{section}'\n{link} option EndpointID '{own_id}'\n option Alias '{section}-alias'
- option AllowUnencrypted 1\n list role tester\n"
+ option AllowUnencrypted 1\n"
         ));
+        if !role.is_empty() {
+            config.push_str(&format!(" list role {role}\n"));
+        }
         tester
     }
 
@@ -216,6 +241,12 @@ impl Place {
         );
         (tester, link)
     }
+}
+
+/// Seconds of a wait: the plan's with `WAITS=plan`, else these.
+pub fn seconds(plan: u64, here: u64) -> Duration {
+    let plans = std::env::var("WAITS").is_ok_and(|waits| waits == "plan");
+    Duration::from_secs(if plans { plan } else { here })
 }
 
 pub fn free_port() -> u16 {

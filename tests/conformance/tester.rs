@@ -51,6 +51,7 @@ pub struct Tester {
     answers: HashMap<String, MsgBody>,
     last_id: u32,
     connects: u32,
+    records: u32,
 }
 
 fn listening(own_id: &str, listen: SocketAddr, tls: Option<ServerTls>) -> (LinkHandle, mpsc::Receiver<LinkEvent>) {
@@ -149,6 +150,7 @@ impl Tester {
             answers: HashMap::new(),
             last_id: 0,
             connects: 0,
+            records: 0,
         }
     }
 
@@ -160,20 +162,25 @@ impl Tester {
         }
     }
 
-    /// Whether the EUT's Connect record comes within this time.
-    pub async fn connects_within(&mut self, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        while self.connects == 0 {
+    /// How many Connect records came.
+    pub fn connects(&self) -> u32 {
+        self.connects
+    }
+
+    /// How many records came.
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Whether more than so many records came in all after this time.
+    pub async fn hears_more_than(&mut self, records: u32, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        while self.records <= records {
             if !self.hear(until).await {
                 return false;
             }
         }
         true
-    }
-
-    /// How many Connect records came.
-    pub fn connects(&self) -> u32 {
-        self.connects
     }
 
     /// Sends a request and gives its msg_id.
@@ -271,6 +278,7 @@ impl Tester {
     }
 
     fn take(&mut self, bytes: Bytes) {
+        self.records += 1;
         let record = Record::decode(bytes).expect("the EUT sends no USP record");
         assert_eq!((&*record.from_id, &*record.to_id), (&*self.agent_id, &*self.own_id), "ids of the EUT's record");
         assert!(record.version.starts_with("1."), "record version {}", record.version);
