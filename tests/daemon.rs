@@ -305,6 +305,20 @@ fn the_agents_own_parameters_can_be_set_although_its_section_is_not_written() {
 }
 
 #[test]
+fn a_package_that_somebody_broke_is_told_as_broken_and_left_alone() {
+    Scene::play(|mut scene| async move {
+        let mut controller = connected(&mut scene).await;
+        let broken = "config system\n option hostname 'a\n";
+        scene.router.write_config("system", broken).unwrap();
+        let Err(Trouble::Refused(error)) = controller.set("Device.DeviceInfo.", &[("HostName", "b")]).await else {
+            panic!("set in a broken file");
+        };
+        assert_eq!(error.param_errs[0].err_code, 7003, "{error:?}");
+        assert_eq!(scene.router.config("system").unwrap(), broken);
+    });
+}
+
+#[test]
 fn a_password_is_neither_read_nor_guessed() {
     Scene::play(|mut scene| async move {
         let mut controller = connected(&mut scene).await;

@@ -61,6 +61,8 @@ pub fn check(package: &Package) -> Vec<Warning> {
         }
         warnings.extend(missing(kind, section));
         warnings.extend(nameless(section));
+        warnings.extend(twin(package, section));
+        warnings.extend(out_of_reach(package, section));
     }
     warnings
 }
@@ -112,6 +114,26 @@ fn nameless(section: &Section) -> Option<Warning> {
     let referred = ["controller", "mtp", "mqtt", "role"].contains(&&*section.kind);
     let advice = || format!("give the section a name: config {} 'name'", section.kind);
     (section.anonymous && referred).then(|| warning(section, section.line, advice()))
+}
+
+/// Of two controllers with one endpoint id only the first is ever heard.
+fn twin(package: &Package, section: &Section) -> Option<Warning> {
+    let id = section.text("EndpointID").filter(|_| &*section.kind == "controller")?;
+    let first = package.of_kind("controller").find(|other| other.text("EndpointID") == Some(id))?;
+    let told = || format!("EndpointID {id} is the one of controller '{}' too, and only that one counts", first.name);
+    (first.line != section.line).then(|| warning(section, section.line, told()))
+}
+
+/// A controller that neither comes to the agent nor is gone to.
+fn out_of_reach(package: &Package, section: &Section) -> Option<Warning> {
+    if &*section.kind != "controller" || section.get("url").is_some() {
+        return None;
+    }
+    let goes = package.of_kind("controller_mtp").any(|link| link.text("controller") == Some(&*section.name));
+    let listens = package.of_kind("mtp").any(|mtp| value(mtp, "Protocol") == "WebSocket")
+        || package.of_kind("controller").any(|other| other.text("url").is_some_and(|url| url.starts_with("listen")));
+    let told = "nothing leads to it: give it an option url, or a controller_mtp section";
+    (!goes && !listens).then(|| warning(section, section.line, told))
 }
 
 fn check_value(package: &Package, section: &Section, option: &Opt, row: &Row) -> Option<Warning> {

@@ -28,6 +28,7 @@ config mqtt\n option BrokerAddress b\n option BrokerPort 70000\n option Transpor
         "5: config controller 'acs2': option Enable: `maybe` is not 0 or 1",
         "6: config controller 'acs2': option role: `nobody` is not the name of a role section",
         "3: config controller 'acs2': option EndpointID is missing: the controller's endpoint id",
+        "3: config controller 'acs2': nothing leads to it: give it an option url, or a controller_mtp section",
         "10: config mqtt: option BrokerPort: `70000` is not a number from 1 to 65535",
         "11: config mqtt: option TransportProtocol: `UDP` is not TCP/IP or TLS",
         "8: config mqtt: give the section a name: config mqtt 'name'",
@@ -36,6 +37,27 @@ config mqtt\n option BrokerAddress b\n option BrokerPort 70000\n option Transpor
     for (got, start) in got.iter().zip(starts) {
         assert!(got.starts_with(start), "{got}\nshould start with\n{start}");
     }
+}
+
+#[test]
+fn a_second_controller_of_the_same_id_is_told() {
+    let got = warnings(
+        "config controller 'a'\n option url 'ws://h'\n option EndpointID x\n
+config controller 'b'\n option url 'ws://i'\n option EndpointID x\n",
+    );
+    assert_eq!(
+        got,
+        ["5: config controller 'b': EndpointID x is the one of controller 'a' too, and only that one counts"]
+    );
+}
+
+#[test]
+fn a_controller_that_comes_by_itself_needs_no_link() {
+    let controller = "config controller 'a'\n option EndpointID x\n";
+    assert_eq!(warnings(controller).len(), 1);
+    assert_eq!(warnings(&format!("{controller}config mtp 'm'\n option Protocol WebSocket\n")), [""; 0]);
+    let mtp = "config controller_mtp 'l'\n option controller a\n option Protocol WebSocket\n";
+    assert_eq!(warnings(&format!("{controller}{mtp}")), [""; 0]);
 }
 
 #[test]

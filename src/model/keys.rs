@@ -79,7 +79,11 @@ fn given(number: u32) -> String {
 
 /// Stages one value: in UCI, or with the instance numbers.
 pub(super) fn put(scope: &Scope<'_>, param: &Param, value: &str, staging: &mut Staging) -> Result<(), Fault> {
-    let not_kept = || Fault::new(Code::ParameterReadOnly, format!("{} has no place to be kept", param.name));
+    scope.eval.docs.forget_failure();
+    let not_kept = || match scope.eval.docs.failed() {
+        true => Fault::new(Code::InternalError, format!("where {} is kept cannot be read, see the log", param.name)),
+        false => Fault::new(Code::ParameterReadOnly, format!("{} has no place to be kept", param.name)),
+    };
     match &param.source {
         ParamSource::Alias => {
             let row = scope.row.ok_or_else(not_kept)?;
