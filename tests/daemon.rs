@@ -319,6 +319,28 @@ fn a_package_that_somebody_broke_is_told_as_broken_and_left_alone() {
 }
 
 #[test]
+fn more_notifications_at_once_than_a_link_takes_all_arrive() {
+    Scene::play(|mut scene| async move {
+        let many = 100;
+        let subscription = |n: usize| {
+            format!(
+                "config subscription 's{n}'\n option controller test\n option ID s{n}\n option NotifType ValueChange\n list ReferenceList {HOST_NAME}\n option Persistent 1\n"
+            )
+        };
+        let (mut controller, port) = Controller::on_websocket(&own_id()).unwrap();
+        let all: String = (0..many).map(subscription).collect();
+        scene.start(&format!("{}{all}", controller_section(&format!("ws://127.0.0.1:{port}/usp"))));
+        controller.agent(SOON).await.unwrap();
+        controller.set("Device.DeviceInfo.", &[("HostName", "castle")]).await.unwrap();
+        for n in 0..many {
+            let wanted = format!("s{n}");
+            let notify = controller.notification(SOON, |notify| notify.subscription_id == wanted).await;
+            assert!(notify.is_ok(), "{wanted} was lost\n{}", scene.log());
+        }
+    });
+}
+
+#[test]
 fn a_password_is_neither_read_nor_guessed() {
     Scene::play(|mut scene| async move {
         let mut controller = connected(&mut scene).await;

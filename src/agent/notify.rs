@@ -16,9 +16,13 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 /// Notifications that wait for one controller at most; the oldest without retry goes first.
-pub const MAX_WAITING: usize = 64;
+pub const MAX_WAITING: usize = 256;
 /// Bytes of notifications that wait for one controller at most.
 pub const MAX_WAITING_BYTES: usize = 512 * 1024;
+/// Notifications sent to one controller at once: half of what a link's queue takes (`mtp::QUEUE`), which drops the rest.
+pub const MAX_BURST: usize = 16;
+/// Milliseconds from one burst to the next.
+pub const BURST_MS: u64 = 100;
 /// Notifications kept over a reboot at most.
 pub const MAX_SAVED: usize = 64;
 /// Bytes of one notification kept over a reboot at most.
@@ -133,12 +137,12 @@ impl Outbox {
         bound(controller, queue);
     }
 
-    /// The messages that are to be sent to `controller` now, in order, each counted as an attempt.
+    /// The first [`MAX_BURST`] messages that are to be sent to `controller` now, in order, each counted as an attempt.
     pub fn due(&mut self, controller: &str, rule: Retry, now_ms: u64, dice: &mut Dice) -> Vec<Bytes> {
         self.drop_expired(controller, now_ms);
         let Some(queue) = self.waiting.get_mut(controller) else { return Vec::new() };
         let mut out = Vec::new();
-        for entry in queue.iter_mut().filter(|e| e.due_ms <= now_ms) {
+        for entry in queue.iter_mut().filter(|e| e.due_ms <= now_ms).take(MAX_BURST) {
             entry.attempts += 1;
             entry.first_ms.get_or_insert(now_ms);
             entry.due_ms = now_ms + retry_wait_ms(rule, entry.attempts, dice);
@@ -396,13 +400,27 @@ mod tests {
     }
 
     #[test]
+    fn many_at_once_go_in_bursts_and_in_order() {
+        let (mut dice, mut outbox, acs) = setup();
+        (0..100).for_each(|_| outbox.push(&acs, notice(false, 0), 0));
+        let mut sent = Vec::new();
+        while let Some(at) = outbox.next(&acs) {
+            let burst = outbox.due(&acs, Retry::default(), at, &mut dice);
+            assert!((1..=MAX_BURST).contains(&burst.len()));
+            sent.extend(burst.iter().map(|message| id(message)));
+        }
+        let number = |id: &String| id.rsplit('-').next().unwrap().parse::<u32>().unwrap();
+        assert_eq!(sent.iter().map(number).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_queue_is_bounded_and_spares_what_wants_an_answer() {
         let (mut dice, mut outbox, acs) = setup();
         outbox.push(&acs, notice(true, 0), 0);
-        (0..500).for_each(|_| outbox.push(&acs, notice(false, 0), 0));
+        (0..1500).for_each(|_| outbox.push(&acs, notice(false, 0), 0));
         assert_eq!(outbox.len(), MAX_WAITING);
         let sent = outbox.due(&acs, Retry::default(), 0, &mut dice);
-        assert!(id(&sent[0]).ends_with("-1") && id(&sent[1]).ends_with("-439"));
+        assert!(id(&sent[0]).ends_with("-1") && id(&sent[1]).ends_with("-1247"));
     }
 
     #[test]

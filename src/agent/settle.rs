@@ -3,6 +3,7 @@
 
 use super::channels::{ChannelId, Link, enabled};
 use super::lifecycle::Boot;
+use super::notify::BURST_MS;
 use super::requests::Outcome;
 use super::settings::Settings;
 use super::subscriptions::Subscriptions;
@@ -211,7 +212,7 @@ impl<B: Backend> Agent<B> {
                     for payload in self.outbox.due(&section, controller.retry, now, &mut self.dice) {
                         self.send(channel, to.clone(), controller, payload);
                     }
-                    self.outbox.next(&section)
+                    self.outbox.next(&section).map(|at| at.max(now + BURST_MS))
                 }
                 None => {
                     self.outbox.drop_expired(&section, now);
