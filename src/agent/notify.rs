@@ -407,7 +407,7 @@ mod tests {
         while let Some(at) = outbox.next(&acs) {
             let burst = outbox.due(&acs, Retry::default(), at, &mut dice);
             assert!((1..=MAX_BURST).contains(&burst.len()));
-            sent.extend(burst.iter().map(|message| id(message)));
+            sent.extend(burst.iter().map(id));
         }
         let number = |id: &String| id.rsplit('-').next().unwrap().parse::<u32>().unwrap();
         assert_eq!(sent.iter().map(number).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
