@@ -113,7 +113,10 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 /// As [`run`].
 pub fn run_blocking(options: Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
-    tokio::task::LocalSet::new().block_on(&runtime, run(options))
+    // As a task of its own: waking the outermost future costs a write to the runtime's eventfd, twice per message.
+    let agent = async { tokio::task::spawn_local(run(options)).await };
+    let ended = tokio::task::LocalSet::new().block_on(&runtime, agent);
+    ended.unwrap_or_else(|why| Err(Failure::System(std::io::Error::other(why))))
 }
 
 /// A running agent and everything around it.
