@@ -7,11 +7,13 @@
 mod der;
 mod fault;
 mod files;
+mod provider;
 mod verify;
 
 pub use fault::TlsFault;
 pub use verify::endpoint_ids;
 
+use provider::provider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, version};
 use std::io;
@@ -204,8 +206,4 @@ impl Acceptor {
     pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<tokio_rustls::server::TlsStream<TcpStream>, TlsFault> {
         self.inner.accept(tcp).await.map_err(|error: io::Error| TlsFault::of_handshake(&error))
     }
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
