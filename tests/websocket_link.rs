@@ -518,6 +518,26 @@ async fn the_server_refuses_a_wrong_path_and_a_missing_subprotocol() {
 }
 
 #[tokio::test]
+async fn a_request_for_no_websocket_is_refused_in_http_and_told() {
+    let (mut link, address) = our_server().await;
+    let cases = [
+        ("GET /usp HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 ", "No \"Connection: upgrade\" header"),
+        ("POST /usp HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 405 ", "only GET"),
+        ("GET /usp HTTP/1.0\r\n\r\n", "HTTP/1.1 505 ", "HTTP version must be 1.1"),
+        ("\u{16}\u{3}\u{1}\u{2}", "HTTP/1.1 400 ", "Invalid HTTP head"),
+    ];
+    for (request, status, why) in cases {
+        let mut tcp = reach(address).await;
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        timeout(PATIENCE, tcp.read_to_string(&mut response)).await.expect("it stays open").unwrap();
+        assert!(response.starts_with(status), "{request}: {response}");
+        let remark = link.remark().await;
+        assert!(remark.contains(why), "{remark}");
+    }
+}
+
+#[tokio::test]
 async fn a_newer_session_of_the_same_peer_replaces_the_older() {
     let (mut link, address) = our_server().await;
     let mut old = controller_joins(address, "proto::one").await;

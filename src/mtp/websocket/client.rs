@@ -1,13 +1,13 @@
 //! The session we originate (R-WS.5).
 
 use super::ClientSettings;
-use super::handshake::{config, explain, request};
+use super::handshake::client::{request, upgrade};
 use super::session::Session;
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
 use crate::mtp::{Channel, Peer};
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::WebSocketStream;
 
 pub(super) struct Client {
     settings: ClientSettings,
@@ -25,9 +25,8 @@ impl Client {
         let stream = dial(host, *port, tls.as_ref(), deadline).await?;
         // The path may hold a password; a sentence names the server only.
         let server = format!("{host}:{port}");
-        match timeout_at(deadline, client_async_with_config(request, stream, Some(config()))).await {
-            Ok(Ok((ws, _response))) => Ok(ws),
-            Ok(Err(error)) => Err(explain(&error, &server)),
+        match timeout_at(deadline, upgrade(stream, &request, &server)).await {
+            Ok(opened) => opened,
             Err(_) => Err(format!("{server} does not answer the WebSocket handshake")),
         }
     }

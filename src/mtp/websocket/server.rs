@@ -1,10 +1,10 @@
 //! The sessions controllers originate (R-WS.6): one per peer, a newer one replaces the older.
 
-use super::handshake::{Accepted, accept, config};
+use super::handshake::server::accept;
 use super::session::{Session, turn_away};
 use super::{MAX_HANDSHAKES, MAX_SESSIONS, ServerSettings};
 use crate::mtp::link::{Desk, End};
-use crate::mtp::stream::{Limits, Stream, explain_io};
+use crate::mtp::stream::{Limits, Stream};
 use crate::mtp::tls::Acceptor;
 use crate::mtp::{Channel, LinkCommand, LinkEvent, LinkHandle, Peer};
 use std::collections::VecDeque;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config, tungstenite};
 
 /// Between two tries to listen on an address that is taken.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
@@ -252,7 +252,6 @@ async fn greet(tcp: TcpStream, acceptor: Option<Acceptor>, settings: Arc<ServerS
     }
 }
 
-#[allow(clippy::result_large_err)] // The callback's shape is tungstenite's.
 async fn negotiate(tcp: TcpStream, acceptor: Option<Acceptor>, settings: &ServerSettings) -> Greeted {
     let _ = tcp.set_nodelay(true);
     let stream = match acceptor {
@@ -260,20 +259,7 @@ async fn negotiate(tcp: TcpStream, acceptor: Option<Acceptor>, settings: &Server
         Some(acceptor) => Stream::encrypted(acceptor.accept(tcp).await.map_err(|fault| fault.to_string())?),
     };
     let mut peer = stream.peer();
-    let mut taken: Option<Accepted> = None;
-    let callback = |request: &_, response| {
-        let (response, accepted) = accept(request, response, &settings.path, &settings.own_id)?;
-        taken = Some(accepted);
-        Ok(response)
-    };
-    let ws = accept_hdr_async_with_config(stream, callback, Some(config())).await.map_err(|error| match &error {
-        tungstenite::Error::Http(response) => {
-            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            format!("{} ({})", body.trim(), response.status())
-        }
-        tungstenite::Error::Io(error) => explain_io(error),
-        error => error.to_string(),
-    })?;
-    peer.endpoint_id = taken.and_then(|accepted| accepted.endpoint_id);
+    let (ws, endpoint_id) = accept(stream, &settings.path, &settings.own_id).await?;
+    peer.endpoint_id = endpoint_id;
     Ok((ws, peer))
 }
