@@ -15,7 +15,9 @@ use tokio::sync::Semaphore;
 use usp_agent::demo::router::Router;
 use usp_agent::mtp::mqtt::Version;
 
+use crate::cases::Case;
 use crate::mosquitto::Mosquitto;
+use crate::secure::{Credential, Secure};
 use crate::tester::{PATIENCE, Tester};
 
 /// How the testers and the agent meet.
@@ -45,7 +47,7 @@ impl Transport {
     pub fn word(self) -> &'static str {
         match self {
             Self::WebSocketClient => "ws",
-            Self::WebSocketServer => "wss-server",
+            Self::WebSocketServer => "ws-server",
             Self::Mqtt5 => "mqtt5",
             Self::Mqtt311 => "mqtt311",
         }
@@ -89,19 +91,22 @@ pub struct Bench {
     second: Option<Tester>,
     agent: Option<Child>,
     starts: u32,
+    _secure: Option<Secure>,
 }
 
 impl Bench {
-    /// A fresh router and agent, connected to the tester and, where asked for, to a second one.
-    pub async fn start(laboratory: &Rc<Laboratory>, transport: Transport, number: u32, second: Option<Second>) -> Self {
+    /// A fresh router and agent, connected to the tester and, where asked for, to a second one; with a certificate that is
+    /// no good, without waiting for a connection.
+    pub async fn start(laboratory: &Rc<Laboratory>, transport: Transport, number: u32, case: &Case) -> Self {
         let _turn = laboratory.starting.acquire().await.expect("the laboratory is open");
         let (router, driver) = Router::start().expect("a simulated router");
         tokio::task::spawn_local(driver.run());
         let agent_id = format!("self::agent-{number}");
         let mut config = format!("config localagent\n option EndpointID '{agent_id}'\n\n{ROLE}");
-        let place = Place::of(laboratory, transport);
+        let secure = case.tls.map(|tls| Secure::new(transport, tls, &agent_id, &format!("self::first-{number}")));
+        let place = Place::of(laboratory, transport, secure);
         let first = place.tester("first", &agent_id, number, "tester", &mut config).await;
-        let second = match second {
+        let second = match case.second {
             Some(Second::Trusted) => Some(place.tester("second", &agent_id, number, "tester", &mut config).await),
             Some(Second::Untrusted) => Some(place.tester("second", &agent_id, number, "", &mut config).await),
             None => None,
@@ -112,9 +117,11 @@ impl Bench {
             Transport::Mqtt5 | Transport::Mqtt311 => "",
         });
         router.write_config("usp-agent", &config).expect("the configuration is written");
-        let mut bench = Self { router, first, second, agent: None, starts: 0 };
+        let mut bench = Self { router, first, second, agent: None, starts: 0, _secure: place.secure };
         bench.power_on();
-        bench.first.connected(1).await;
+        if case.tls.is_none_or(|credential| credential == Credential::Good) {
+            bench.first.connected(1).await;
+        }
         if let Some(second) = &mut bench.second {
             second.connected(1).await;
         }
@@ -194,34 +201,49 @@ struct Place {
     transport: Transport,
     /// The broker's port, or the one the agent listens at.
     port: u16,
+    secure: Option<Secure>,
 }
 
 impl Place {
-    fn of(laboratory: &Laboratory, transport: Transport) -> Self {
-        let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker());
-        Self { transport, port: broker.map_or_else(free_port, |broker| broker.port) }
+    fn of(laboratory: &Laboratory, transport: Transport, secure: Option<Secure>) -> Self {
+        let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker()).map(|broker| broker.port);
+        let port = secure.as_ref().and_then(Secure::broker_port).or(broker).unwrap_or_else(free_port);
+        Self { transport, port, secure }
+    }
+
+    /// Letter and host of an address: `ws://127.0.0.1` or `wss://localhost`.
+    fn scheme(&self) -> (&'static str, &'static str) {
+        if self.secure.is_some() { ("s", "localhost") } else { ("", "127.0.0.1") }
     }
 
     /// A tester, and its section in the agent's configuration.
     async fn tester(&self, section: &str, agent_id: &str, number: u32, role: &str, config: &mut String) -> Tester {
         let own_id = format!("self::{section}-{number}");
+        let (s, host) = self.scheme();
+        let client = self.secure.as_ref().map(Secure::client);
         let (tester, link) = match self.transport {
             Transport::WebSocketClient => {
                 let port = free_port();
-                let link = format!(" option url 'ws://127.0.0.1:{port}/usp'\n");
-                (Tester::on_websocket(&own_id, agent_id, port, None), link)
+                let link = format!(" option url 'ws{s}://{host}:{port}/usp'\n");
+                (Tester::on_websocket(&own_id, agent_id, port, self.secure.as_ref().map(Secure::server)), link)
             }
             Transport::WebSocketServer => {
                 let port = self.port;
-                let link = format!(" option url 'listen ws://127.0.0.1:{port}/usp'\n");
-                (Tester::to_agent(&own_id, agent_id, port, None), if section == "first" { link } else { String::new() })
+                let link = format!(" option url 'listen ws{s}://127.0.0.1:{port}/usp'\n");
+                (
+                    Tester::to_agent(&own_id, agent_id, port, client),
+                    if section == "first" { link } else { String::new() },
+                )
             }
             Transport::Mqtt5 | Transport::Mqtt311 => self.meet(section, &own_id, agent_id, number).await,
         };
         config.push_str(&format!(
-            "\nconfig controller '{section}'\n{link} option EndpointID '{own_id}'\n option Alias '{section}-alias'
- option AllowUnencrypted 1\n"
+            "\nconfig controller '{section}'\n{link} option EndpointID '{own_id}'\n option Alias '{section}-alias'\n"
         ));
+        match &self.secure {
+            Some(secure) => config.push_str(&secure.options()),
+            None => config.push_str(" option AllowUnencrypted 1\n"),
+        }
         if !role.is_empty() {
             config.push_str(&format!(" list role {role}\n"));
         }
@@ -234,9 +256,11 @@ impl Place {
         let port = self.port;
         let (theirs, ours) = (format!("usp/{number}/agent/{section}"), format!("usp/{number}/controller/{section}"));
         let client = format!("tester-{number}-{section}");
-        let tester = Tester::at_broker(own_id, agent_id, port, version, (&ours, &theirs), &client).await;
+        let (s, host) = self.scheme();
+        let tls = self.secure.as_ref().map(Secure::client);
+        let tester = Tester::at_broker(own_id, agent_id, (port, tls), version, (&ours, &theirs), &client).await;
         let link = format!(
-            " option url 'mqtt://127.0.0.1:{port}/{ours}'\n option ProtocolVersion '{word}'
+            " option url 'mqtt{s}://{host}:{port}/{ours}'\n option ProtocolVersion '{word}'
  option ResponseTopicConfigured '{theirs}'\n option ClientID 'agent-{number}-{section}'\n"
         );
         (tester, link)

@@ -5,7 +5,8 @@
 use futures_util::future::LocalBoxFuture;
 
 use crate::bench::{Bench, Second};
-use crate::{access, add, delete, get, instances, notify, operate, set, supported};
+use crate::secure::Credential;
+use crate::{access, add, delete, get, instances, notify, operate, secure, set, supported};
 
 /// One case of the plan.
 pub struct Case {
@@ -13,6 +14,10 @@ pub struct Case {
     pub title: &'static str,
     /// With a second controller.
     pub second: Option<Second>,
+    /// Not through a broker, whose certificate the agent would see in place of the controller's.
+    pub direct: bool,
+    /// With TLS, and this certificate of the tester's.
+    pub tls: Option<Credential>,
     /// Mostly waits for time to pass.
     pub waits: bool,
     pub run: Run,
@@ -32,10 +37,12 @@ macro_rules! case {
 
 const TRUSTED: Option<Second> = Some(Second::Trusted);
 const UNTRUSTED: Option<Second> = Some(Second::Untrusted);
-const PLAIN: Case = Case { id: "", title: "", second: None, waits: false, run: Run::No("") };
+const PLAIN: Case = Case { id: "", title: "", second: None, direct: false, tls: None, waits: false, run: Run::No("") };
 
 const NO_TRACE_ROUTE: &str = "Device.IP.Diagnostics.TraceRoute() is not in the data model, and no other asynchronous command there has arguments \
     with defaults that show from outside";
+
+const NO_SESSION_CONTEXT: &str = "conditional: the agent does not support USP session contexts";
 
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
@@ -145,6 +152,12 @@ pub const CASES: &[Case] = &[
     case!("1.107", "GetSupportedDM on a Parameter", supported::on_a_parameter),
     case!("2.1", "Agent does not accept messages from its own Endpoint ID", access::messages_from_its_own_endpoint_id),
     case!("2.2", "Agent rejects messages that do not contain its to_id in the USP Record", access::messages_without_its_to_id),
+    case!("2.3", "Agent does not process messages without the controller's certificate information - DEPRECATED", secure::does_not_respond, direct: true, tls: Some(Credential::OtherAuthority)),
+    case!("2.4", "Agent rejects messages from Endpoint IDs that are not in subjectAltName - DEPRECATED", secure::does_not_respond, direct: true, tls: Some(Credential::OtherName)),
+    Case { id: "2.5", title: "Agent use of self-signed certificates - DEPRECATED", run: Run::No("deprecated; the agent trusts no certificate on first use"), ..PLAIN },
+    Case { id: "2.6", title: "Connecting without absolute time", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
+    Case { id: "2.7", title: "Agent ignores unsigned or invalid Record signatures", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
+    Case { id: "2.8", title: "Agent ignores invalid TLS certificate", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
     case!("2.9", "Use of the Untrusted role", access::untrusted_role, second: UNTRUSTED),
     case!("2.10", "Adding a Role", access::adding_a_role),
     case!("2.11", "Permissions - Object Creation Allowed", access::object_creation_allowed),
@@ -164,4 +177,5 @@ pub const CASES: &[Case] = &[
     case!("2.25", "Permissions - Parameter within added object not allowed, omitted", access::parameter_within_added_object_omitted),
     case!("2.26", "Permissions - Parameter within added object not allowed, included", access::parameter_within_added_object_included),
     case!("2.27", "Use of SecuredRole", access::secured_role, second: TRUSTED),
+    case!("4.1", "Use of X.509 certificates at the MTP layer", secure::x509_certificates_at_the_mtp_layer, tls: Some(Credential::Good)),
 ];

@@ -7,9 +7,6 @@ use std::fmt::Write as _;
 use crate::bench::Transport;
 use crate::cases::Case;
 
-/// The payload of a panic that ends a case which cannot be run.
-pub struct NotRun(pub String);
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Pass,
@@ -33,9 +30,6 @@ impl Outcome {
 
 /// What a case's panic says; the agent's log goes to the screen where it failed.
 pub fn verdict(panic: &Box<dyn Any + Send>, id: &str, transport: Transport, log: &str) -> Verdict {
-    if let Some(NotRun(why)) = panic.downcast_ref() {
-        return Verdict::NotRun(why.clone());
-    }
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     println!("--- {id} over {}: the agent's log ---\n{log}", transport.name());
     Verdict::Fail(text.unwrap_or("?").to_owned())

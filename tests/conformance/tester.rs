@@ -69,6 +69,11 @@ fn listening(own_id: &str, listen: SocketAddr, tls: Option<ServerTls>) -> (LinkH
     (link, heard)
 }
 
+/// Certificates are made for a name.
+fn host(tls: Option<&ClientTls>) -> &'static str {
+    if tls.is_some() { "localhost" } else { "127.0.0.1" }
+}
+
 impl Tester {
     /// Waits for the agent on a WebSocket of its own.
     pub fn on_websocket(own_id: &str, agent_id: &str, port: u16, tls: Option<ServerTls>) -> Self {
@@ -80,7 +85,7 @@ impl Tester {
     pub fn to_agent(own_id: &str, agent_id: &str, port: u16, tls: Option<ClientTls>) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = websocket::ClientSettings {
-            host: "127.0.0.1".into(),
+            host: host(tls.as_ref()).into(),
             port,
             path: "/usp".into(),
             tls,
@@ -99,16 +104,16 @@ impl Tester {
     pub async fn at_broker(
         own_id: &str,
         agent_id: &str,
-        port: u16,
+        (port, tls): (u16, Option<ClientTls>),
         version: Version,
         topics: (&str, &str),
         client_id: &str,
     ) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = mqtt::Settings {
-            host: "127.0.0.1".into(),
+            host: host(tls.as_ref()).into(),
             port,
-            tls: None,
+            tls,
             version,
             client_id: client_id.into(),
             own_id: own_id.into(),
@@ -131,9 +136,7 @@ impl Tester {
         tokio::task::spawn_local(task);
         let to = Destination::Topic { topic: topics.1.into(), retain: false };
         let mut tester = Self::new(own_id, agent_id, link, heard, to);
-        while tester.channel.is_none() {
-            assert!(tester.hear(Instant::now() + PATIENCE).await, "the broker does not take the tester");
-        }
+        assert!(tester.has_channel_within(PATIENCE).await, "the broker does not take the tester");
         tester
     }
 
@@ -160,6 +163,17 @@ impl Tester {
         while self.connects < count {
             assert!(self.hear(until).await, "no Connect record number {count} from the EUT");
         }
+    }
+
+    /// Whether there is a connection within this time.
+    pub async fn has_channel_within(&mut self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while self.channel.is_none() {
+            if !self.hear(until).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// How many Connect records came.
@@ -271,7 +285,10 @@ impl Tester {
                 self.channel = Some(channel);
                 self.take(bytes);
             }
-            LinkEvent::Lost { channel, .. } => self.channel = self.channel.filter(|current| *current != channel),
+            LinkEvent::Lost { channel, why, .. } => {
+                println!("{}: {why}", self.own_id);
+                self.channel = self.channel.filter(|current| *current != channel);
+            }
             LinkEvent::Remark { .. } => {}
         }
         true
