@@ -573,7 +573,7 @@ async fn the_server_pings_and_loses_a_silent_peer() {
 async fn one_peer_too_many_is_turned_away() {
     let (mut link, address) = our_server().await;
     let mut guests = Vec::new();
-    for number in 0..usp_agent::mtp::websocket::MAX_SESSIONS {
+    for number in 0..usp_agent::mtp::MAX_SESSIONS {
         guests.push(controller_joins(address, &format!("proto::{number}")).await);
         link.connected().await;
     }
@@ -607,7 +607,7 @@ async fn a_link_does_not_outrun_a_daemon_that_takes_nothing() {
 async fn half_open_connections_are_limited_and_cut() {
     let (mut link, address) = our_server().await;
     let mut silent = Vec::new();
-    for _ in 0..usp_agent::mtp::websocket::MAX_HANDSHAKES {
+    for _ in 0..usp_agent::mtp::MAX_HANDSHAKES {
         silent.push(reach(address).await);
     }
     let _ws = controller_joins(address, "proto::one").await;

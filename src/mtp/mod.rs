@@ -9,12 +9,15 @@ use bytes::Bytes;
 pub mod backoff;
 mod link;
 pub mod mqtt;
+mod pipe;
 mod report;
+mod server;
 mod stream;
 pub mod tls;
 pub mod websocket;
 
 pub use report::{HELD_BYTES, HELD_EVENTS, HELD_RECORDS};
+pub use server::{MAX_HANDSHAKES, MAX_SESSIONS};
 pub use stream::Limits;
 
 /// Which link of this process, given by the daemon when it starts one.

@@ -9,15 +9,11 @@ mod server;
 mod session;
 
 use super::link::{Desk, keep_up};
+use super::server::serve;
 use super::{Limits, LinkEvent, LinkHandle, LinkId, backoff, tls};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// Peers connected to a server at once; more are refused with close code 1013.
-pub const MAX_SESSIONS: usize = 16;
-/// Connections to a server whose handshake is not finished; beyond these the oldest is dropped.
-pub const MAX_HANDSHAKES: usize = 8;
 
 /// A session we originate.
 pub struct ClientSettings {
@@ -76,5 +72,5 @@ pub fn listen(
     events: mpsc::Sender<LinkEvent>,
 ) -> (LinkHandle, impl Future<Output = ()> + Send) {
     let (handle, desk) = Desk::new(link, events);
-    (handle, server::Server::new(settings, desk).run())
+    (handle, serve(Box::new(server::Server::new(settings)), desk))
 }
