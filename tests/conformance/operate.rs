@@ -44,7 +44,7 @@ pub async fn reboot_with_send_resp_false(t: &mut Bench) {
 /// "The EUT reboots and resumes connectivity with the test system."
 async fn resumes(t: &mut Bench) {
     let connects = t.connects();
-    t.reboot().await;
+    t.eut.reboot().await;
     t.connected(connects + 1).await;
     assert_eq!(t.value("Device.LocalAgent.EndpointID").await, t.agent_id);
 }

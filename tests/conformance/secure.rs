@@ -1,15 +1,21 @@
 //! TP-469 2.3, 2.4 and 4.1: certificates at the MTP, and what they are made of.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 use usp_agent::mtp::tls::{ClientTls, Clock, Identity, ServerTls, Trust, Versions};
 use usp_agent::usp::wire::msg::GetSupportedProtocol;
 use usp_agent::usp::wire::msg::request::ReqType;
 use usp_agent::usp::wire::msg::response::RespType;
 
-use crate::bench::{Bench, Transport};
+use crate::bench::Bench;
 use crate::certificates::{Asked, Authority, Issued};
+use crate::eut::Told;
 use crate::mosquitto::Mosquitto;
+use crate::place::Transport;
 
 /// What is right or wrong with the tester's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +73,49 @@ impl Secure {
         }
     }
 
+    /// The certificate of the tester.
+    pub fn tester(&self) -> &Issued {
+        &self.tester
+    }
+
+    /// The file of the authority that both sides trust.
+    pub fn authority(&self) -> &Path {
+        &self.trusted.file
+    }
+
+    /// The tester's side of TLS as a client.
+    pub async fn connect(&self, tcp: TcpStream) -> tokio_rustls::client::TlsStream<TcpStream> {
+        use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+        use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+        use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.authority()).expect("an authority")).expect("an authority");
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_file(&self.tester.certificate).expect("a certificate")],
+                PrivateKeyDer::from_pem_file(&self.tester.key).expect("a key"),
+            )
+            .expect("a client");
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        connector.connect(ServerName::try_from("localhost").expect("a name"), tcp).await.expect("TLS")
+    }
+
     fn identity(&self) -> Identity {
         Identity { certificate: self.tester.certificate.clone(), key: self.tester.key.clone() }
     }
 
-    /// The agent's options.
-    pub fn options(&self) -> String {
+    /// The agent's files.
+    pub fn tell(&self, section: &str, told: &mut Told) {
         let files =
             [("ca_file", &self.trusted.file), ("certificate", &self.agent.certificate), ("key", &self.agent.key)];
-        files.iter().map(|(option, file)| format!(" option {option} '{}'\n", file.display())).collect()
+        for (option, file) in files {
+            told.config.push_str(&format!(" option {option} '{}'\n", file.display()));
+            told.fact(section, &option.to_uppercase(), file.display());
+        }
     }
 }
 

@@ -52,6 +52,15 @@ pub struct Tester {
     last_id: u32,
     connects: u32,
     records: u32,
+    notes: String,
+}
+
+/// Where a tester and the agent listen at a broker.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokerTopics<'a> {
+    pub own: &'a str,
+    pub agent: &'a str,
+    pub client_id: &'a str,
 }
 
 fn listening(own_id: &str, listen: SocketAddr, tls: Option<ServerTls>) -> (LinkHandle, mpsc::Receiver<LinkEvent>) {
@@ -69,11 +78,6 @@ fn listening(own_id: &str, listen: SocketAddr, tls: Option<ServerTls>) -> (LinkH
     (link, heard)
 }
 
-/// Certificates are made for a name.
-fn host(tls: Option<&ClientTls>) -> &'static str {
-    if tls.is_some() { "localhost" } else { "127.0.0.1" }
-}
-
 impl Tester {
     /// Waits for the agent on a WebSocket of its own.
     pub fn on_websocket(own_id: &str, agent_id: &str, port: u16, tls: Option<ServerTls>) -> Self {
@@ -82,12 +86,17 @@ impl Tester {
     }
 
     /// Comes to the WebSocket of the agent.
-    pub fn to_agent(own_id: &str, agent_id: &str, port: u16, tls: Option<ClientTls>) -> Self {
+    pub fn to_agent(
+        own_id: &str,
+        agent_id: &str,
+        (host, port, path): (&str, u16, &str),
+        tls: Option<ClientTls>,
+    ) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = websocket::ClientSettings {
-            host: host(tls.as_ref()).into(),
+            host: host.into(),
             port,
-            path: "/usp".into(),
+            path: path.into(),
             tls,
             own_id: own_id.into(),
             keep_alive: Duration::ZERO,
@@ -104,18 +113,17 @@ impl Tester {
     pub async fn at_broker(
         own_id: &str,
         agent_id: &str,
-        (port, tls): (u16, Option<ClientTls>),
+        (host, port, tls): (&str, u16, Option<ClientTls>),
         version: Version,
-        topics: (&str, &str),
-        client_id: &str,
+        topics: BrokerTopics<'_>,
     ) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let settings = mqtt::Settings {
-            host: host(tls.as_ref()).into(),
+            host: host.into(),
             port,
             tls,
             version,
-            client_id: client_id.into(),
+            client_id: topics.client_id.into(),
             own_id: own_id.into(),
             username: "".into(),
             password: "".into(),
@@ -126,7 +134,7 @@ impl Tester {
             request_problem_info: true,
             will: None,
             filters: Vec::new(),
-            response_topic: Some(topics.0.into()),
+            response_topic: Some(topics.own.into()),
             publish_qos: 1,
             retry: EAGER,
             ack_timeout: mqtt::ACK_TIMEOUT,
@@ -134,7 +142,7 @@ impl Tester {
         };
         let (link, task) = mqtt::start(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
-        let to = Destination::Topic { topic: topics.1.into(), retain: false };
+        let to = Destination::Topic { topic: topics.agent.into(), retain: false };
         let mut tester = Self::new(own_id, agent_id, link, heard, to);
         assert!(tester.has_channel_within(PATIENCE).await, "the broker does not take the tester");
         tester
@@ -154,6 +162,7 @@ impl Tester {
             last_id: 0,
             connects: 0,
             records: 0,
+            notes: String::new(),
         }
     }
 
@@ -195,6 +204,11 @@ impl Tester {
             }
         }
         true
+    }
+
+    /// What happened to its connections.
+    pub fn notes(&self) -> &str {
+        &self.notes
     }
 
     /// Sends a request and gives its msg_id.
@@ -286,7 +300,7 @@ impl Tester {
                 self.take(bytes);
             }
             LinkEvent::Lost { channel, why, .. } => {
-                println!("{}: {why}", self.own_id);
+                self.notes.push_str(&format!("tester {}: {why}\n", self.own_id));
                 self.channel = self.channel.filter(|current| *current != channel);
             }
             LinkEvent::Remark { .. } => {}

@@ -1,0 +1,184 @@
+//! Where the testers and the agent meet, transport by transport.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use usp_agent::mtp::mqtt::Version;
+
+use crate::arguments::Running;
+use crate::bench::Laboratory;
+use crate::eut::Told;
+use crate::secure::Secure;
+use crate::tester::{BrokerTopics, Tester};
+
+/// How the testers and the agent meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// The agent connects to the controller's WebSocket.
+    WebSocketClient,
+    /// The controller connects to the agent's WebSocket.
+    WebSocketServer,
+    Mqtt5,
+    Mqtt311,
+}
+
+/// Both directions of WebSocket.
+pub const WEBSOCKET: &[Transport] = &[Transport::WebSocketClient, Transport::WebSocketServer];
+
+impl Transport {
+    pub const ALL: &[Self] = &[Self::WebSocketClient, Self::WebSocketServer, Self::Mqtt5, Self::Mqtt311];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSocketClient => "WebSocket, agent as client",
+            Self::WebSocketServer => "WebSocket, agent as server",
+            Self::Mqtt5 => "MQTT 5.0",
+            Self::Mqtt311 => "MQTT 3.1.1",
+        }
+    }
+
+    /// What `--transport` of a run may say.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WebSocketClient => "ws",
+            Self::WebSocketServer => "ws-server",
+            Self::Mqtt5 => "mqtt5",
+            Self::Mqtt311 => "mqtt311",
+        }
+    }
+
+    /// Testers and agent meet at a mosquitto.
+    pub fn needs_broker(self) -> bool {
+        matches!(self, Self::Mqtt5 | Self::Mqtt311)
+    }
+
+    /// ProtocolVersion of MQTT.
+    pub fn mqtt_version(self) -> &'static str {
+        if self == Self::Mqtt5 { "5.0" } else { "3.1.1" }
+    }
+}
+
+/// 1.68 wants a row in Device.LocalAgent.MTP. and 1.70 one in Device.LocalAgent.Controller.{i}.MTP., of which a WebSocket
+/// has either the one or the other: these stand there disabled.
+const SPARE_MTP: &str = "\nconfig mtp 'spare'\n option Protocol WebSocket\n option Enable 0\n";
+const SPARE_LINK: &str = "\nconfig controller_mtp 'spare'\n option controller first\n option Protocol WebSocket
+ option Host localhost\n option Enable 0\n";
+
+/// Where the testers of a bench and the agent meet.
+pub struct Place<'a> {
+    transport: Transport,
+    /// The broker's port, or the one the agent listens at.
+    port: u16,
+    secure: Option<&'a Secure>,
+    agent_id: &'a str,
+    number: u32,
+}
+
+impl<'a> Place<'a> {
+    pub fn new(
+        laboratory: &Laboratory,
+        transport: Transport,
+        secure: Option<&'a Secure>,
+        agent_id: &'a str,
+        number: u32,
+    ) -> Self {
+        let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker()).map(|broker| broker.port);
+        let port = secure.and_then(Secure::broker_port).or(broker).unwrap_or_else(free_port);
+        Self { transport, port, secure, agent_id, number }
+    }
+
+    /// Letter and host of an address: `ws://127.0.0.1` or `wss://localhost`.
+    fn scheme(&self) -> (&'static str, &'static str) {
+        if self.secure.is_some() { ("s", "localhost") } else { ("", "127.0.0.1") }
+    }
+
+    /// A tester, and what the agent is told of it.
+    pub async fn tester(&self, section: &str, role: &str, told: &mut Told) -> Tester {
+        let own_id = format!("self::{section}-{}", self.number);
+        let (s, host) = self.scheme();
+        let client = self.secure.map(Secure::client);
+        let (tester, link) = match self.transport {
+            Transport::WebSocketClient => {
+                let port = free_port();
+                told.fact(section, "PORT", port);
+                told.fact(section, "PATH", "/usp");
+                let link = format!(" option url 'ws{s}://{host}:{port}/usp'\n");
+                (Tester::on_websocket(&own_id, self.agent_id, port, self.secure.map(Secure::server)), link)
+            }
+            Transport::WebSocketServer => {
+                let port = self.port;
+                told.fact(section, "PORT", port);
+                told.fact(section, "PATH", "/usp");
+                let link = format!(" option url 'listen ws{s}://127.0.0.1:{port}/usp'\n");
+                let at = (host, port, "/usp");
+                (
+                    Tester::to_agent(&own_id, self.agent_id, at, client),
+                    if section == "first" { link } else { String::new() },
+                )
+            }
+            Transport::Mqtt5 | Transport::Mqtt311 => self.at_broker(section, &own_id, told).await,
+        };
+        told.fact(section, "CONTROLLER_ID", &own_id);
+        told.fact(section, "HOST", host);
+        told.config.push_str(&format!(
+            "\nconfig controller '{section}'\n{link} option EndpointID '{own_id}'\n option Alias '{section}-alias'\n"
+        ));
+        match self.secure {
+            Some(secure) => secure.tell(section, told),
+            None => told.config.push_str(" option AllowUnencrypted 1\n"),
+        }
+        if !role.is_empty() {
+            told.fact(section, "ROLE", "full");
+            told.config.push_str(&format!(" list role {role}\n"));
+        }
+        tester
+    }
+
+    /// What our own agent has beside its controllers.
+    pub fn spare(&self) -> &'static str {
+        match self.transport {
+            Transport::WebSocketClient => SPARE_MTP,
+            Transport::WebSocketServer => SPARE_LINK,
+            Transport::Mqtt5 | Transport::Mqtt311 => "",
+        }
+    }
+
+    async fn at_broker(&self, section: &str, own_id: &str, told: &mut Told) -> (Tester, String) {
+        let (port, number) = (self.port, self.number);
+        let (theirs, ours) = (format!("usp/{number}/agent/{section}"), format!("usp/{number}/controller/{section}"));
+        let client = format!("tester-{number}-{section}");
+        let (s, host) = self.scheme();
+        let topics = BrokerTopics { own: &ours, agent: &theirs, client_id: &client };
+        let at = (host, port, self.secure.map(Secure::client));
+        let tester = Tester::at_broker(own_id, self.agent_id, at, mqtt(self.transport), topics).await;
+        told.fact(section, "PORT", port);
+        told.fact(section, "AGENT_TOPIC", &theirs);
+        told.fact(section, "CONTROLLER_TOPIC", &ours);
+        told.fact(section, "CLIENT_ID", format!("agent-{number}-{section}"));
+        let link = format!(
+            " option url 'mqtt{s}://{host}:{port}/{ours}'\n option ProtocolVersion '{}'
+ option ResponseTopicConfigured '{theirs}'\n option ClientID 'agent-{number}-{section}'\n",
+            self.transport.mqtt_version()
+        );
+        (tester, link)
+    }
+}
+
+/// The tester that a running agent knows.
+pub async fn visitor(running: &Running) -> Tester {
+    let (own, agent) = (&running.controller_id, &running.agent_id);
+    if running.transport.needs_broker() {
+        let topics =
+            BrokerTopics { own: &running.controller_topic, agent: &running.path, client_id: "usp-conformance-tester" };
+        let at = (&*running.host, running.port, None);
+        return Tester::at_broker(own, agent, at, mqtt(running.transport), topics).await;
+    }
+    Tester::to_agent(own, agent, (&running.host, running.port, &format!("/{}", running.path)), None)
+}
+
+fn mqtt(transport: Transport) -> Version {
+    if transport == Transport::Mqtt5 { Version::V5 } else { Version::V311 }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port").local_addr().expect("its number").port()
+}
