@@ -80,6 +80,8 @@ impl Desk {
 pub(crate) trait Dialer {
     /// What [`dial`](Self::dial) established.
     type Session;
+    /// Each wait is drawn from a longer range than the one before.
+    const GROWS: bool = true;
     /// Establishes a session; has its own deadline. Dropped when the daemon shuts the link down.
     async fn dial(&mut self) -> Result<(Self::Session, Peer), Loss>;
     /// Lives with the session until it ends.
@@ -109,6 +111,9 @@ pub(crate) async fn keep_up<D: Dialer>(mut dialer: D, mut desk: Desk, policy: Po
         };
         let End::Lost(loss) = end else { return };
         let pause = Pause::after(&loss, ended, &mut backoff, hold_off);
+        if !D::GROWS {
+            backoff.reset();
+        }
         let retry_in = pause.retry_in();
         desk.report.tell(LinkEvent::Lost { channel: ended, why: loss.why.into(), retry_in });
         if rest(&mut desk, pause, &mut backoff).await.is_none() {

@@ -14,6 +14,7 @@ mod report;
 mod server;
 mod stream;
 pub mod tls;
+pub mod unix_socket;
 pub mod websocket;
 
 pub use report::{HELD_BYTES, HELD_EVENTS, HELD_RECORDS};
@@ -37,7 +38,7 @@ pub struct Channel {
 /// Where a record goes beside the channel itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Destination {
-    /// The peer of the channel (WebSocket).
+    /// The peer of the channel (WebSocket, UNIX socket).
     #[default]
     Peer,
     /// An MQTT topic.
@@ -91,11 +92,13 @@ pub enum LinkEvent {
 pub struct Peer {
     /// Encrypted with TLS.
     pub encrypted: bool,
+    /// A process of this router, on a UNIX socket.
+    pub local: bool,
     /// Endpoint ids in the peer certificate's subjectAltName (`urn:bbf:usp:id:`); for a brokered MTP the broker's.
     pub certificate_ids: Vec<Box<str>>,
     /// DER of the peer's end-entity certificate.
     pub certificate: Option<Bytes>,
-    /// WebSocket server: the `eid` of the request URI or the `bbf-usp-protocol` extension.
+    /// WebSocket server: the `eid` of the request URI or the `bbf-usp-protocol` extension; UNIX socket: of the handshake.
     pub endpoint_id: Option<Box<str>>,
     /// MQTT: the topic the other side answers to (Response Information, else ResponseTopicConfigured).
     pub response_topic: Option<Box<str>>,
@@ -121,11 +124,12 @@ pub enum LinkCommand {
     },
     /// The uplink is up: forget the back-off and try at once; nothing where connected.
     TryNow,
-    /// End one session: WebSocket close code and reason (1003 for a record that cannot be parsed).
+    /// End one session: WebSocket close code and reason (1003 for a record that cannot be parsed); UNIX socket: an Error
+    /// with the reason.
     Close {
         /// The session.
         channel: Channel,
-        /// WebSocket close code; ignored by MQTT.
+        /// WebSocket close code; ignored by others.
         code: u16,
         /// A short reason.
         reason: Box<str>,

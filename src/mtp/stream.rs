@@ -1,4 +1,4 @@
-//! The byte stream under every transport: TCP, or TLS over TCP, with a deadline on each step.
+//! The byte stream under every transport: TCP, TLS over TCP, or a UNIX socket, with a deadline on each step.
 
 use super::tls;
 use super::{Peer, tls::TlsFault};
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 
 /// Addresses of one name that are tried in turn.
@@ -41,6 +41,7 @@ impl Default for Limits {
 enum Inner {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Local(UnixStream),
 }
 
 /// A connection, plain or encrypted, which counts what the peer took.
@@ -58,6 +59,10 @@ impl Stream {
         Stream { inner: Inner::Tls(Box::new(tls.into())), taken: 0 }
     }
 
+    pub(crate) fn local(unix: UnixStream) -> Self {
+        Stream { inner: Inner::Local(unix), taken: 0 }
+    }
+
     /// Bytes the network took so far: a measure of progress.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
@@ -68,6 +73,7 @@ impl Stream {
         let (tcp, certificate) = match &self.inner {
             Inner::Plain(tcp) => (tcp, None),
             Inner::Tls(tls) => (tls.get_ref().0, peer_certificate(tls)),
+            Inner::Local(_) => return Peer { local: true, ..Peer::default() },
         };
         let certificate_ids = certificate.as_deref().map(tls::endpoint_ids).unwrap_or_default();
         Peer {
@@ -106,6 +112,7 @@ impl AsyncRead for Stream {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Inner::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Inner::Local(unix) => Pin::new(unix).poll_read(cx, buf),
         }
     }
 }
@@ -115,6 +122,7 @@ impl AsyncWrite for Stream {
         let written = match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Inner::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Inner::Local(unix) => Pin::new(unix).poll_write(cx, buf),
         };
         if let Poll::Ready(Ok(count)) = &written {
             self.taken = self.taken.wrapping_add(u64::try_from(*count).unwrap_or(u64::MAX));
@@ -126,6 +134,7 @@ impl AsyncWrite for Stream {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Inner::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Inner::Local(unix) => Pin::new(unix).poll_flush(cx),
         }
     }
 
@@ -133,6 +142,7 @@ impl AsyncWrite for Stream {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Inner::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Inner::Local(unix) => Pin::new(unix).poll_shutdown(cx),
         }
     }
 }
