@@ -31,6 +31,9 @@ object Device.LocalAgent.MTP.{i}.MQTT.
   ResponseTopicDiscovered = agent mtp.ResponseTopicDiscovered
   PublishQoS              = option PublishQoS | default 1
 
+object Device.LocalAgent.MTP.{i}.UDS.
+  UnixDomainSocketRef = option unix_socket | ref Device.UnixDomainSockets.UnixDomainSocket.{i}.
+
 table Device.LocalAgent.Controller.{i}.
   each uci usp-agent.controller
 
@@ -74,6 +77,9 @@ object Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.
   PublishRetainResponse = option PublishRetainResponse | default 0
   PublishRetainNotify   = option PublishRetainNotify | default 0
   AgentMTPReference     = option mtp | ref Device.LocalAgent.MTP.{i}.
+
+object Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.
+  UnixDomainSocketRef = option unix_socket | ref Device.UnixDomainSockets.UnixDomainSocket.{i}.
 
 table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
   each uci usp-agent.boot_parameter where option controller == {parent.key}

@@ -8,6 +8,7 @@ use usp_agent::backend::uci;
 use usp_agent::model::digest::Digest;
 use usp_agent::model::schema::Schema;
 use usp_agent::model::{built_in, notation};
+use usp_agent::mtp::unix_socket::frame;
 use usp_agent::path::{self, Dialect};
 use usp_agent::usp::{message, record};
 
@@ -91,6 +92,27 @@ pub fn blobmsg(data: &[u8]) {
         Ok(written) => assert_eq!(format!("{:?}", blobmsg::decode(&written)), format!("Ok({table:?})")),
         Err(refusal) => assert_eq!(refusal, blobmsg::Refusal::TooLarge),
     }
+}
+
+/// A frame of a UNIX socket: what is known of it does not change as it arrives, and its fields fill it.
+pub fn frame(data: &[u8]) {
+    let header = data.get(..frame::HEADER).unwrap_or(data);
+    let whole = frame::body(header);
+    for arrived in 0..header.len() {
+        let known = frame::body(&header[..arrived]);
+        assert!(known == Ok(None) || known == whole, "{known:?} of {arrived} bytes, then {whole:?}");
+    }
+    let Ok(Some(length)) = whole else { return };
+    let Some(body) = data.get(frame::HEADER..frame::HEADER + length) else { return };
+    let Ok(fields) = frame::Fields::of(Bytes::copy_from_slice(body)) else { return };
+    let mut again = Vec::new();
+    for (kind, value) in fields {
+        let Some(head) = frame::head(kind, &value) else { panic!("a field that was received cannot be sent") };
+        assert_eq!(frame::body(&head), Ok(Some(head.len() - frame::HEADER + value.len())));
+        again.extend_from_slice(&head[frame::HEADER..]);
+        again.extend_from_slice(&value);
+    }
+    assert_eq!(again, body);
 }
 
 /// A mapping file, and what can be built from it.

@@ -6,120 +6,25 @@
 mod certificates;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
+#[path = "support/scene.rs"]
+mod scene;
 
 use certificates::{Asked, Authority};
 use mosquitto::Mosquitto;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use scene::{SOON, Scene, end_of};
 use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use usp_agent::demo::controller::{Controller, Operated, Trouble};
-use usp_agent::demo::router::Router;
 use usp_agent::mtp::mqtt::Version;
 use usp_agent::mtp::tls::{Clock, Identity, ServerTls, Trust, Versions};
 use usp_agent::usp::endpoint_id::EndpointId;
 use usp_agent::usp::wire::msg::notify::Notification;
 use usp_agent::usp::wire::msg::notify::operation_complete::OperationResp;
 
-const SOON: Duration = Duration::from_secs(10);
 const CONTROLLER: &str = "self::test";
-
-/// A router with an agent on it, which ends with it.
-struct Scene {
-    router: Router,
-    agent: Option<Child>,
-    starts: u32,
-}
-
-impl Scene {
-    /// Runs a test on a thread of its own, on a fresh router; the agent is not started yet.
-    fn play<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, async {
-            let (router, driver) = Router::start().unwrap();
-            tokio::task::spawn_local(driver.run());
-            test(Self { router, agent: None, starts: 0 }).await;
-        });
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
-        command.arg("run").args(["--log-level", "debug"]);
-        command.arg("--config-dir").arg(self.router.config_dir());
-        command.arg("--state-dir").arg(self.router.state_dir());
-        command.arg("--root").arg(self.router.root());
-        command.arg("--ubus").arg(self.router.socket());
-        command
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.router.state_dir().with_extension(format!("log{}", self.starts))
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
-    }
-
-    /// Starts the agent with this configuration.
-    fn start(&mut self, config: &str) {
-        self.router.write_config("usp-agent", config).unwrap();
-        self.start_again();
-    }
-
-    fn start_again(&mut self) {
-        self.starts += 1;
-        let log = File::create(self.log_file()).unwrap();
-        self.agent = Some(self.command().stderr(log).stdout(Stdio::null()).spawn().unwrap());
-    }
-
-    fn signal(&self, signal: Signal) {
-        let agent = self.agent.as_ref().unwrap();
-        kill_process(Pid::from_raw(i32::try_from(agent.id()).unwrap()).unwrap(), signal).unwrap();
-    }
-
-    /// Waits for the agent to end, while everything around it goes on.
-    async fn ended(&mut self) -> ExitStatus {
-        let agent = self.agent.take().unwrap();
-        end_of(agent).await
-    }
-
-    async fn until_logged(&self, text: &str) {
-        let until = Instant::now() + SOON;
-        while !self.log().contains(text) {
-            assert!(Instant::now() < until, "`{text}` is not in\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-async fn end_of(mut agent: Child) -> ExitStatus {
-    let until = Instant::now() + SOON;
-    loop {
-        if let Some(status) = agent.try_wait().unwrap() {
-            return status;
-        }
-        if Instant::now() > until {
-            let _ = agent.kill();
-            panic!("still running");
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if let Some(mut agent) = self.agent.take() {
-            let _ = agent.kill();
-            let _ = agent.wait();
-        }
-        if std::thread::panicking() {
-            println!("--- the agent's log ---\n{}", self.log());
-        }
-    }
-}
 
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()

@@ -21,6 +21,7 @@ const TARGETS: &[Target] = &[
     ("uci", targets::uci),
     ("blobmsg", targets::blobmsg),
     ("notation", targets::notation),
+    ("frame", targets::frame),
 ];
 
 #[test]

@@ -115,7 +115,6 @@ impl<B: Backend> Agent<B> {
         let mut facts = self.model.facts();
         facts.set("localagent", "", "EndpointID", self.own.as_str());
         facts.set("localagent", "", "SoftwareVersion", env!("CARGO_PKG_VERSION"));
-        facts.set("localagent", "", "SupportedProtocols", "MQTT,WebSocket");
     }
 
     async fn boot(&mut self, boot: Boot, version_before: &str) {

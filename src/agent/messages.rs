@@ -51,7 +51,8 @@ impl<B: Backend> Agent<B> {
 
     fn dropped(&mut self, channel: ChannelId, protocol: Protocol, dropped: &Dropped) {
         dropped.log(&mut self.strangers);
-        if *dropped == Dropped::NotARecord && protocol == Protocol::WebSocket {
+        // R-UDS.23; brokers are not to blame for what they carry.
+        if *dropped == Dropped::NotARecord && !protocol.brokered() {
             let reason = "not a USP record".into();
             self.actions.push(Action::Close { channel, code: UNSUPPORTED_DATA, reason });
         }

@@ -138,7 +138,7 @@ pub enum Action {
     Close {
         /// The one.
         channel: ChannelId,
-        /// WebSocket close code.
+        /// WebSocket close code; a UNIX socket is closed with the reason only.
         code: u16,
         /// For people.
         reason: Box<str>,

@@ -14,10 +14,20 @@ use bytes::Bytes;
 /// What is known of the other side of a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerFacts {
-    /// Encrypted, or a socket of this machine.
+    /// Encrypted, or as good as that.
     pub encrypted: bool,
-    /// The Endpoint IDs in the peer's certificate; for a brokered MTP the broker's.
-    pub certificate_ids: Vec<Box<str>>,
+    /// The Endpoint IDs it may speak for: those in its certificate (for a brokered MTP the broker's), or of its handshake
+    /// on a UNIX socket. Empty where nothing vouches for any.
+    pub endpoint_ids: Vec<Box<str>>,
+}
+
+impl PeerFacts {
+    /// A process of this router on a UNIX socket. It counts as an encrypted peer does: what it sends never leaves the
+    /// router, and who may connect is decided by the permissions of the socket's file. It speaks for the Endpoint ID of
+    /// its handshake and no other.
+    pub fn of_local_process(endpoint_id: &str) -> Self {
+        Self { encrypted: true, endpoint_ids: vec![endpoint_id.into()] }
+    }
 }
 
 /// What becomes of a record.
@@ -40,7 +50,7 @@ pub enum Verdict<'a> {
 /// Why a record is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dropped {
-    /// Not a record: a WebSocket is closed with 1003.
+    /// Not a record: a WebSocket is closed with 1003, a UNIX socket with an Error.
     NotARecord,
     /// For somebody else (R-E2E.1).
     ForAnother {
@@ -55,7 +65,7 @@ pub enum Dropped {
     UnknownController(Box<str>),
     /// From a controller that is disabled.
     Disabled(Box<str>),
-    /// The peer's certificate carries other Endpoint IDs than the record.
+    /// The peer's certificate, or its handshake on a UNIX socket, carries other Endpoint IDs than the record.
     WrongCertificate(Box<str>),
     /// Broken in a way that an Error must not answer (R-MTP.5, R-ENC.4).
     Broken(Fault),
@@ -133,9 +143,9 @@ fn known<'a>(from: &str, door: &Door<'_>, settings: &'a Settings) -> Result<&'a 
     }
 }
 
-/// from_id must be in the peer's certificate where that names any Endpoint ID and is the controller's own.
+/// from_id must be what the peer may speak for, where that is known and the peer is the controller itself.
 fn vouched(from: &str, door: &Door<'_>) -> bool {
-    let ids = &door.peer.certificate_ids;
+    let ids = &door.peer.endpoint_ids;
     door.protocol.brokered() || ids.is_empty() || ids.iter().any(|id| &**id == from)
 }
 
@@ -186,7 +196,9 @@ impl Dropped {
             ),
             Self::Disabled(id) => log::info!("record dropped: controller={id} is disabled, see its option Enable"),
             Self::WrongCertificate(id) => {
-                log::warn!("record dropped: from_id={id} is not in the peer's certificate (subjectAltName)");
+                log::warn!(
+                    "record dropped: from_id={id} is not the peer's, by its certificate (subjectAltName) or its handshake"
+                );
             }
             Self::Broken(fault) => log::warn!("record dropped: {fault}"),
         }

@@ -121,6 +121,17 @@ fn written_out(controller: &Section, url: &Url) -> Vec<Section> {
             ];
             vec![section("mtp", &name("mtp"), &own, &files)]
         }
+        Scheme::Unix => {
+            let (socket, mode) = (name("socket"), if url.listen { "Listen" } else { "Connect" });
+            let uses = ("unix_socket", socket.as_str());
+            let link = [("controller", &*controller.name), ("Protocol", "UDS"), uses];
+            let mut sections = vec![
+                section("unix_socket", &socket, &[("Mode", mode), ("Path", &url.path)], &[]),
+                section("mtp", &name("mtp"), &[("Protocol", "UDS"), uses], &[]),
+            ];
+            sections.extend((!url.listen).then(|| section("controller_mtp", &name("link"), &link, &[])));
+            sections
+        }
         Scheme::Ws | Scheme::Wss => {
             let link = [
                 ("controller", &*controller.name),
@@ -201,8 +212,15 @@ fn add(package: &Package, long: &mut Package, generated: Section) {
     let same_place = |other: &Section| {
         ["address", "Port", "Path"].iter().all(|option| value(other, option) == value(&generated, option))
     };
+    let listens_at_socket = value(&generated, "Mode") == "Listen";
+    let same_socket =
+        |other: &Section| value(other, "Mode") == "Listen" && value(other, "Path") == value(&generated, "Path");
+    // What uses a socket that was not added is of no use.
+    let homeless = generated.text("unix_socket").is_some_and(|socket| long.section(socket).is_none());
     let taken = package.section(&generated.name).is_some()
-        || listens && long.of_kind("mtp").filter(|mtp| value(mtp, "Protocol") == "WebSocket").any(same_place);
+        || homeless
+        || listens && long.of_kind("mtp").filter(|mtp| value(mtp, "Protocol") == "WebSocket").any(same_place)
+        || listens_at_socket && long.of_kind("unix_socket").any(same_socket);
     if !taken {
         long.sections.push(generated);
     }

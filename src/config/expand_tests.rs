@@ -111,6 +111,40 @@ config controller 'b'";
 }
 
 #[test]
+fn a_unix_socket() {
+    let text = "config controller 'a'\n option url 'unix:///run/a'\n
+config controller 'b'\n option url 'listen unix:///run/b'\n
+config controller 'c'\n option url 'listen unix:///run/b'\n";
+    let long = "config controller 'a'
+
+config unix_socket 'a_socket'
+Mode 'Connect'
+Path '/run/a'
+
+config mtp 'a_mtp'
+Protocol 'UDS'
+unix_socket 'a_socket'
+
+config controller_mtp 'a_link'
+controller 'a'
+Protocol 'UDS'
+unix_socket 'a_socket'
+
+config controller 'b'
+
+config unix_socket 'b_socket'
+Mode 'Listen'
+Path '/run/b'
+
+config mtp 'b_mtp'
+Protocol 'UDS'
+unix_socket 'b_socket'
+
+config controller 'c'";
+    assert_eq!(expanded(text), long);
+}
+
+#[test]
 fn what_the_owner_wrote_counts() {
     let text = "config controller 'a'\n option url 'mqtt://h'\n
 config mqtt 'a_mqtt'\n option BrokerAddress 'mine'\n

@@ -1,6 +1,7 @@
 //! Which connections the configuration asks for. Plain data that can be compared: a reload restarts only what changed.
 
 use super::expand::{OWN_ID, expand};
+use super::options::{AGENT_SOCKET, CONTROLLER_SOCKET};
 use super::{Warning, number, truth, value, warning};
 use crate::backend::uci::{Package, Section};
 use std::fmt;
@@ -8,7 +9,8 @@ use std::fmt;
 /// A connection, or a place where connections are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The section it comes from: `mqtt` (client), `controller_mtp` (WebSocket client) or `mtp` (WebSocket server).
+    /// The section it comes from: `mqtt` (client), `controller_mtp` (WebSocket client), `mtp` (WebSocket server) or
+    /// `unix_socket`.
     pub section: Box<str>,
     /// The `mtp` section whose status it is; None for a WebSocket client.
     pub mtp: Option<Box<str>>,
@@ -16,8 +18,19 @@ pub struct Link {
     pub transport: Transport,
     /// MQTT: subscription filters beside the response topic, with their quality of service.
     pub filters: Vec<(Box<str>, u8)>,
-    /// The controllers that are reached through it; for a server any controller may come.
+    /// The controllers that are reached through it; to a server, and at a UNIX socket, any controller may come.
     pub controllers: Vec<Reach>,
+}
+
+impl Link {
+    /// Its sessions are begun by others.
+    pub fn is_server(&self) -> bool {
+        match &self.transport {
+            Transport::WebSocketServer(_) => true,
+            Transport::UnixSocket(socket) => socket.listen,
+            _ => false,
+        }
+    }
 }
 
 /// How a link connects.
@@ -29,6 +42,15 @@ pub enum Transport {
     WebSocketClient(WebSocketClient),
     /// A WebSocket server for controllers.
     WebSocketServer(WebSocketServer),
+    /// Either end of a UNIX socket.
+    UnixSocket(UnixSocket),
+}
+
+impl Transport {
+    /// Who is at the other end is known only when it is there.
+    pub fn takes_guests(&self) -> bool {
+        matches!(self, Self::WebSocketServer(_) | Self::UnixSocket(_))
+    }
 }
 
 /// A controller that a link reaches.
@@ -111,6 +133,15 @@ pub struct WebSocketServer {
     pub keep_alive: u32,
 }
 
+/// Either end of a UNIX socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its file.
+    pub path: Box<str>,
+    /// The agent is the server.
+    pub listen: bool,
+}
+
 /// The PEM files of a TLS link; empty where none is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
@@ -155,7 +186,7 @@ pub fn links(package: &Package, own_id: &str) -> (Vec<Link>, Vec<Warning>) {
         reader.way_to_controller(way);
     }
     // A broker through which no enabled controller is reached needs no connection; to a server anyone may come.
-    reader.links.retain(|link| !link.controllers.is_empty() || matches!(link.transport, Transport::WebSocketServer(_)));
+    reader.links.retain(|link| !link.controllers.is_empty() || link.transport.takes_guests());
     (reader.links, reader.warnings)
 }
 
@@ -182,6 +213,7 @@ impl<'a> Reader<'a> {
                 let transport = Transport::WebSocketServer(self.server(mtp));
                 self.links.push(link(mtp, Some(mtp), transport));
             }
+            "UDS" => self.unix_socket(mtp),
             _ => self.warn(mtp, "its Protocol is none the agent speaks, so it is not used"),
         }
     }
@@ -243,6 +275,37 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The socket that an `mtp` or `controller_mtp` section names.
+    fn socket(&mut self, user: &'a Section) -> Option<&'a Section> {
+        let socket = self.named("unix_socket", value(user, "unix_socket"));
+        if socket.is_none() {
+            self.warn(user, "option unix_socket names no unix_socket section, so it is not used");
+        }
+        socket
+    }
+
+    fn unix_socket(&mut self, mtp: &'a Section) {
+        let Some(socket) = self.socket(mtp) else { return };
+        if self.links.iter().any(|link| link.section == socket.name) {
+            return self.warn(mtp, format!("unix_socket section '{}' is used by another mtp already", socket.name));
+        }
+        self.links.push(link(socket, Some(mtp), Transport::UnixSocket(unix_socket(socket))));
+    }
+
+    fn through_socket(&mut self, way: &'a Section, reach: Reach) {
+        let Some(socket) = self.socket(way) else { return };
+        match self.links.iter_mut().find(|link| link.section == socket.name) {
+            Some(link) => link.controllers.push(reach),
+            None if value(socket, "Mode") == "Listen" => {
+                self.warn(way, "there is no enabled UDS mtp section that listens at its socket, so it is not used");
+            }
+            None => {
+                let transport = Transport::UnixSocket(unix_socket(socket));
+                self.links.push(Link { controllers: vec![reach], ..link(socket, None, transport) });
+            }
+        }
+    }
+
     fn way_to_controller(&mut self, way: &'a Section) {
         let Some(controller) = self.named("controller", value(way, "controller")) else {
             return self.warn(way, "option controller names no controller section, so it is not used");
@@ -253,7 +316,12 @@ impl<'a> Reader<'a> {
         let reach = self.reach(way, controller);
         match value(way, "Protocol") {
             "MQTT" => self.through_broker(way, reach),
-            "WebSocket" if value(way, "Host").is_empty() => {}
+            "UDS" => self.through_socket(way, reach),
+            "WebSocket" if value(way, "Host").is_empty() => {
+                let servers =
+                    self.links.iter_mut().filter(|link| matches!(link.transport, Transport::WebSocketServer(_)));
+                servers.for_each(|link| link.controllers.push(reach.clone()));
+            }
             "WebSocket" => {
                 let transport = Transport::WebSocketClient(self.websocket_client(way, controller));
                 self.links.push(Link { controllers: vec![reach], ..link(way, None, transport) });
@@ -325,6 +393,16 @@ impl<'a> Reader<'a> {
 fn link(section: &Section, mtp: Option<&Section>, transport: Transport) -> Link {
     let mtp = mtp.map(|mtp| mtp.name.clone());
     Link { section: section.name.clone(), mtp, transport, filters: Vec::new(), controllers: Vec::new() }
+}
+
+fn unix_socket(socket: &Section) -> UnixSocket {
+    let listen = value(socket, "Mode") == "Listen";
+    let path = match value(socket, "Path") {
+        "" if listen => AGENT_SOCKET,
+        "" => CONTROLLER_SOCKET,
+        path => path,
+    };
+    UnixSocket { path: path.into(), listen }
 }
 
 fn word(number: u32) -> u16 {

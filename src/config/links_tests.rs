@@ -66,16 +66,49 @@ config controller_mtp\n option controller c2\n option Protocol MQTT\n option Top
 }
 
 #[test]
+fn a_unix_socket_of_either_side() {
+    let link = only("config controller 'c'\n option url 'unix:///run/x'\n option EndpointID e\n");
+    assert_eq!(link.transport, Transport::UnixSocket(UnixSocket { path: "/run/x".into(), listen: false }));
+    assert_eq!(
+        (&*link.section, link.mtp.as_deref(), &*link.controllers[0].endpoint_id),
+        ("c_socket", Some("c_mtp"), "e")
+    );
+    let link = only("config controller 'c'\n option url 'listen unix://'\n option EndpointID e\n");
+    assert_eq!(link.transport, Transport::UnixSocket(UnixSocket { path: AGENT_SOCKET.into(), listen: true }));
+    assert_eq!(link.controllers, []);
+    let link = only(
+        "config unix_socket 's'\n option Mode Connect\n
+config controller 'c'\n option EndpointID e\n
+config controller_mtp 'l'\n option controller c\n option Protocol UDS\n option unix_socket s\n option Order 3\n",
+    );
+    assert_eq!(link.transport, Transport::UnixSocket(UnixSocket { path: CONTROLLER_SOCKET.into(), listen: false }));
+    assert_eq!((link.mtp, link.controllers[0].order), (None, 3));
+}
+
+#[test]
+fn a_row_without_a_host_is_the_order_of_a_controller_that_comes_itself() {
+    let link = only(
+        "config mtp 'm'\n option Protocol WebSocket\n
+config controller 'c'\n option EndpointID e\n
+config controller_mtp 'l'\n option controller c\n option Protocol WebSocket\n option Order 2\n",
+    );
+    assert_eq!((&*link.controllers[0].endpoint_id, link.controllers[0].order), ("e", 2));
+}
+
+#[test]
 fn nothing_is_left_out_without_a_word() {
     let (links, warnings) = read(
         "config mtp 'm'\n option Protocol MQTT\n option mqtt nobody\n
 config mtp 's'\n option Protocol STOMP\n
 config controller_mtp\n option controller nobody\n option Protocol MQTT\n
 config controller 'c'\n
-config controller_mtp\n option controller c\n option Protocol MQTT\n",
+config controller_mtp\n option controller c\n option Protocol MQTT\n
+config mtp 'u'\n option Protocol UDS\n
+config unix_socket 'x'\n
+config controller_mtp\n option controller c\n option Protocol UDS\n option unix_socket x\n",
     );
     assert_eq!(links, []);
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(warnings.len(), 6, "{warnings:?}");
 }
 
 #[test]

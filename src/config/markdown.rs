@@ -20,12 +20,18 @@ config controller 'acs'
 
 `url` is a short form. It stands for sections of the types below, named after the controller: `mqtt 'acs_mqtt'`,
 `mtp 'acs_mtp'` and `controller_mtp 'acs_link'` for a broker; `controller_mtp 'acs_link'` for `ws://` and `wss://`;
-`mtp 'acs_mtp'` for `listen ws://[::]:8183/usp`, where the controller connects to the agent. The data model shows
+`mtp 'acs_mtp'` for `listen ws://[::]:8183/usp`, where the controller connects to the agent; for a UNIX socket
+(`unix:///path`, or `listen unix:///path`) `unix_socket 'acs_socket'` and the sections that use it. The data model shows
 these sections as if they were in the file. When a controller changes one of them, the long form is written to the
 file and `url` goes. `{EndpointID}` in a topic is the agent's own endpoint id.
 
+A controller may be reached in several ways, each a `controller_mtp` section: the connected ones of the lowest `Order`
+carry what the agent sends of itself, all of them where several have that number. An answer goes back where the request
+came in. A controller that comes to the agent has the `Order` of its section with the same protocol (for WebSocket one
+without `Host`); without one its connection is used last.
+
 A controller on a link without TLS has only the role `untrusted`, unless its section says `option AllowUnencrypted
-'1'`. An unknown section or option, and a value that cannot be, is a warning with file and line in the log and in
+'1'`. A UNIX socket counts as encrypted: the permissions of its file say who may connect. An unknown section or option, and a value that cannot be, is a warning with file and line in the log and in
 `usp-agent check`; the rest still counts.
 ";
 

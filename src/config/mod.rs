@@ -111,7 +111,7 @@ fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
 
 /// Other sections refer to these by name; the generated name of one without moves when the file changes.
 fn nameless(section: &Section) -> Option<Warning> {
-    let referred = ["controller", "mtp", "mqtt", "role"].contains(&&*section.kind);
+    let referred = ["controller", "mtp", "mqtt", "role", "unix_socket"].contains(&&*section.kind);
     let advice = || format!("give the section a name: config {} 'name'", section.kind);
     (section.anonymous && referred).then(|| warning(section, section.line, advice()))
 }
@@ -130,7 +130,7 @@ fn out_of_reach(package: &Package, section: &Section) -> Option<Warning> {
         return None;
     }
     let goes = package.of_kind("controller_mtp").any(|link| link.text("controller") == Some(&*section.name));
-    let listens = package.of_kind("mtp").any(|mtp| value(mtp, "Protocol") == "WebSocket")
+    let listens = package.of_kind("mtp").any(|mtp| matches!(value(mtp, "Protocol"), "WebSocket" | "UDS"))
         || package.of_kind("controller").any(|other| other.text("url").is_some_and(|url| url.starts_with("listen")));
     let told = "nothing leads to it: give it an option url, or a controller_mtp section";
     (!goes && !listens).then(|| warning(section, section.line, told))

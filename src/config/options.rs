@@ -78,7 +78,12 @@ const fn required(row: Row) -> Row {
 pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The MTPs this build speaks.
-pub const PROTOCOLS: &[&str] = &["MQTT", "WebSocket"];
+pub const PROTOCOLS: &[&str] = &["MQTT", "WebSocket", "UDS"];
+
+/// Where the agent of a USP broker listens.
+pub const AGENT_SOCKET: &str = "/var/run/usp/broker_agent_path";
+/// Where the controller of a USP broker listens.
+pub const CONTROLLER_SOCKET: &str = "/var/run/usp/broker_controller_path";
 
 const ANY: u32 = u32::MAX;
 const ALIAS: Row = row("Alias", Text, "", "Alias", "a controller's own name for the row");
@@ -122,7 +127,7 @@ pub const KINDS: &[Kind] = &[
         object: "Device.LocalAgent.Controller.{i}.",
         doc: "a controller the agent knows; no other may speak to it",
         options: &[
-            row("url", Url, "", "", "short form: mqtt://, mqtts://, ws://, wss:// host[:port][/path], or `listen ws://[::]:8183/usp`"),
+            row("url", Url, "", "", "short form: mqtt://, mqtts://, ws://, wss:// host[:port][/path], unix:///path, or `listen ws://[::]:8183/usp`, `listen unix:///path`"),
             row("preset", Word(&["plain", "oktopus"]), "plain", "", "short form: the topics and paths this kind of controller expects"),
             required(row("EndpointID", Endpoint, "", "EndpointID", "the controller's endpoint id")),
             ENABLE,
@@ -159,7 +164,7 @@ pub const KINDS: &[Kind] = &[
             ENABLE,
             ALIAS,
             required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "each protocol once per controller")),
-            row("Order", Number(1, ANY), "1", "Order", "the lowest that works is used"),
+            row("Order", Number(1, ANY), "1", "Order", "the lowest that is connected is used, all of them where several have the same"),
             row("Host", Text, "", "WebSocket.Host", "WebSocket: name or address of the controller"),
             row("Port", Number(1, 65535), "443", "WebSocket.Port", "WebSocket: its port"),
             row("Path", Text, "/", "WebSocket.Path", "WebSocket: path of the request"),
@@ -171,6 +176,7 @@ pub const KINDS: &[Kind] = &[
             row("Topic", Text, "", "MQTT.Topic", "MQTT: the topic the controller listens to"),
             row("PublishRetainResponse", Bool, "0", "MQTT.PublishRetainResponse", "MQTT: responses are retained by the broker"),
             row("PublishRetainNotify", Bool, "0", "MQTT.PublishRetainNotify", "MQTT: notifications are retained by the broker"),
+            row("unix_socket", Section("unix_socket"), "", "UDS.UnixDomainSocketRef", "UDS: the socket it is reached at"),
             CA,
             CERTIFICATE,
             KEY,
@@ -179,11 +185,11 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "mtp",
         object: "Device.LocalAgent.MTP.{i}.",
-        doc: "a way the agent is reached: an MQTT client with its topic, or a WebSocket server",
+        doc: "a way the agent is reached: an MQTT client with its topic, a WebSocket server, or a UNIX socket",
         options: &[
             ENABLE,
             ALIAS,
-            required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "MQTT or WebSocket")),
+            required(row("Protocol", Word(PROTOCOLS), "", "Protocol", "what is spoken there")),
             row("EnableMDNS", Bool, "0", "EnableMDNS", "announce it on the local network"),
             row("mqtt", Section("mqtt"), "", "MQTT.Reference", "MQTT: the client it uses; required there"),
             row("ResponseTopicConfigured", Text, "", "MQTT.ResponseTopicConfigured", "MQTT: the topic the agent listens to; {EndpointID} is filled in"),
@@ -194,9 +200,20 @@ pub const KINDS: &[Kind] = &[
             row("Path", Text, "/usp", "WebSocket.Path", "WebSocket: the path it serves"),
             row("EnableEncryption", Bool, "1", "WebSocket.EnableEncryption", "WebSocket: TLS, with certificate and key"),
             row("KeepAliveInterval", Number(1, ANY), "60", "WebSocket.KeepAliveInterval", "WebSocket: seconds between pings"),
+            row("unix_socket", Section("unix_socket"), "", "UDS.UnixDomainSocketRef", "UDS: the socket it uses; required there"),
             CA,
             CERTIFICATE,
             KEY,
+        ],
+    },
+    Kind {
+        name: "unix_socket",
+        object: "Device.UnixDomainSockets.UnixDomainSocket.{i}.",
+        doc: "a UNIX domain socket for controllers on the router itself",
+        options: &[
+            ALIAS,
+            row("Mode", Word(&["Listen", "Connect"]), "Listen", "Mode", "whether the agent or the controller is the server"),
+            row("Path", File, "", "Path", "of the socket's file; left out: /var/run/usp/broker_agent_path to listen, broker_controller_path there to connect"),
         ],
     },
     Kind {

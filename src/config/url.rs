@@ -13,11 +13,12 @@ pub struct Url {
     pub username: Option<String>,
     /// Percent-decoded; None where none is given.
     pub password: Option<String>,
-    /// A name or an address, without the brackets of an IPv6 address.
+    /// A name or an address, without the brackets of an IPv6 address; empty for a UNIX socket.
     pub host: String,
-    /// Given, or the scheme's own.
+    /// Given, or the scheme's own; 0 for a UNIX socket.
     pub port: u16,
-    /// From its slash on, as written (never decoded: it may carry a password); empty where none is given.
+    /// From its slash on, as written (never decoded: it may carry a password); empty where none is given. The file of a
+    /// UNIX socket.
     pub path: String,
 }
 
@@ -32,6 +33,8 @@ pub enum Scheme {
     Ws,
     /// `wss://`
     Wss,
+    /// `unix://`
+    Unix,
 }
 
 /// Why a text is no such address.
@@ -39,10 +42,12 @@ pub enum Scheme {
 pub enum Error {
     /// Not one of the schemes.
     Scheme,
-    /// `listen` with a scheme other than ws and wss.
+    /// `listen` with a scheme other than ws, wss and unix.
     Listen,
     /// No host, or one that cannot be a name or an address.
     Host,
+    /// A UNIX socket's path that is not absolute.
+    Path,
     /// A user where there is no broker to tell it to.
     User,
     /// Not a port number.
@@ -56,9 +61,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "an address starts with mqtt://, mqtts://, ws://, wss:// or `listen ws://`",
-            Self::Listen => "only ws:// and wss:// can listen",
+            Self::Scheme => "an address starts with mqtt://, mqtts://, ws://, wss://, unix:// or `listen ws://`",
+            Self::Listen => "only ws://, wss:// and unix:// can listen",
             Self::Host => "the host must be a name, an IPv4 address, or an IPv6 address in []",
+            Self::Path => "after unix:// comes the absolute path of the socket's file",
             Self::User => "only mqtt:// and mqtts:// take user:password@",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Percent => "% must be followed by two hexadecimal digits",
@@ -80,11 +86,12 @@ impl Scheme {
 
     fn port(self, listen: bool) -> u16 {
         match self {
-            _ if listen => 8183,
+            Self::Ws | Self::Wss if listen => 8183,
             Self::Mqtt => 1883,
             Self::Mqtts => 8883,
             Self::Ws => 80,
             Self::Wss => 443,
+            Self::Unix => 0,
         }
     }
 }
@@ -102,6 +109,7 @@ impl Url {
             "mqtts" => Scheme::Mqtts,
             "ws" => Scheme::Ws,
             "wss" => Scheme::Wss,
+            "unix" => Scheme::Unix,
             _ => return Err(Error::Scheme),
         };
         if listen && scheme.mqtt() {
@@ -111,6 +119,10 @@ impl Url {
             return Err(Error::Stray);
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if scheme == Scheme::Unix {
+            let path = if authority.is_empty() { path.to_owned() } else { return Err(Error::Path) };
+            return Ok(Self { listen, scheme, username: None, password: None, host: String::new(), port: 0, path });
+        }
         let (userinfo, place) = match authority.rsplit_once('@') {
             Some((userinfo, place)) => (Some(userinfo), place),
             None => (None, authority),
@@ -203,6 +215,15 @@ mod tests {
         let ports = ["mqtt://h", "mqtts://h", "ws://h", "wss://h", "listen ws://[::]"].map(|text| url(text).port);
         assert_eq!(ports, [1883, 8883, 80, 443, 8183]);
         assert!(url("listen wss://0.0.0.0:8443/usp").listen);
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path_and_nothing_else() {
+        let got = url("unix:///var/run/usp/x");
+        assert_eq!((got.scheme, got.path.as_str(), got.port), (Scheme::Unix, "/var/run/usp/x", 0));
+        assert!(url("listen unix://").listen && url("unix://").path.is_empty());
+        assert_eq!(Url::parse("unix://relative/path"), Err(Error::Path));
+        assert_eq!(Url::parse("unix://user@/path"), Err(Error::Path));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Links {
         for link in wanted {
             let known = self.running.iter_mut().find(|(_, running)| same_connection(&link, &running.settings));
             match known {
-                Some((id, running)) => inputs.extend(running.adjust(*id, link)),
+                Some((id, running)) => inputs.extend(running.adjust(*id, link, &self.controllers)),
                 None => self.start(link, own_id, facts),
             }
         }
@@ -215,7 +215,7 @@ impl Links {
     fn lost(&mut self, channel: Channel, why: &str, retry_in: Option<u64>, facts: &mut Facts) -> Option<Input> {
         let link = self.running.get_mut(&channel.link)?;
         let retry = retry_in.map_or_else(|| "never".to_owned(), |ms| format!("{}.{:03}s", ms / 1000, ms % 1000));
-        let is_guest = matches!(link.settings.transport, Transport::WebSocketServer(_)) && channel.session != 0;
+        let is_guest = link.settings.is_server() && channel.session != 0;
         log::log!(
             if is_guest { log::Level::Info } else { log::Level::Warn },
             "link={} session={} section={} event=lost cause={why:?} retry-in={retry}",
@@ -260,7 +260,7 @@ impl Links {
 
 impl Running {
     /// What of a new configuration needs no new connection.
-    fn adjust(&mut self, id: LinkId, wanted: config::links::Link) -> Vec<Input> {
+    fn adjust(&mut self, id: LinkId, wanted: config::links::Link, guests: &[(Box<str>, Box<str>)]) -> Vec<Input> {
         if wanted.filters != self.settings.filters {
             let _ = self.handle.commands.try_send(LinkCommand::Filters(wanted.filters.clone()));
         }
@@ -271,7 +271,7 @@ impl Running {
         }
         let again = |(session, peer): (&u32, &Peer)| {
             let channel = ChannelId(id.0, *session);
-            [Input::Lost { channel }, Input::Connected { channel, link: self.told(peer, &[]) }]
+            [Input::Lost { channel }, Input::Connected { channel, link: self.told(peer, guests) }]
         };
         self.up.iter().flat_map(again).collect()
     }
@@ -281,12 +281,17 @@ impl Running {
         let protocol = match self.settings.transport {
             Transport::Mqtt(_) => Protocol::Mqtt { level: peer.mqtt_level },
             Transport::WebSocketClient(_) | Transport::WebSocketServer(_) => Protocol::WebSocket,
+            Transport::UnixSocket(_) => Protocol::UnixSocket,
         };
-        let routes = match self.settings.transport {
-            Transport::WebSocketServer(_) => guest(peer, guests).into_iter().collect(),
-            _ => self.settings.controllers.iter().map(route).collect(),
+        let reaches = &self.settings.controllers;
+        let routes = match self.settings.transport.takes_guests() {
+            true => guest(peer, reaches, guests).into_iter().collect(),
+            false => reaches.iter().map(route).collect(),
         };
-        let facts = PeerFacts { encrypted: peer.encrypted, certificate_ids: peer.certificate_ids.clone() };
+        let facts = match &peer.endpoint_id {
+            Some(endpoint_id) if peer.local => PeerFacts::of_local_process(endpoint_id),
+            _ => PeerFacts { encrypted: peer.encrypted, endpoint_ids: peer.certificate_ids.clone() },
+        };
         Link { protocol, routes, response_topic: peer.response_topic.clone(), peer: facts }
     }
 
@@ -316,6 +321,16 @@ impl Running {
             }
             Transport::WebSocketServer(_) => {
                 facts.set("mtp", section, "Status", if self.tries == 0 { "Up" } else { "Error" });
+            }
+            Transport::UnixSocket(socket) => {
+                let status = match (socket.listen, peer) {
+                    (true, None) if self.tries > 0 => "Error",
+                    (false, None) => "Down",
+                    (true, _) | (false, Some(_)) => "Up",
+                };
+                if let Some(mtp) = &self.settings.mtp {
+                    facts.set("mtp", mtp, "Status", status);
+                }
             }
             Transport::WebSocketClient(_) => {}
         }
@@ -365,13 +380,18 @@ fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
     enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
 }
 
-/// The controller that a server's peer says to be; with TLS its certificate must say so too. Without one the agent gives
-/// it the untrusted role, or what the owner allowed a lab.
-fn guest(peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
+/// The controller that a peer says to be; with TLS its certificate must say so too. Without one the agent gives it the
+/// untrusted role, or what the owner allowed a lab. Without a row of its own a session comes after all that have one.
+fn guest(peer: &Peer, reaches: &[Reach], guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
     let claimed = peer.endpoint_id.as_deref()?;
-    let proven = !peer.encrypted || peer.certificate_ids.iter().any(|id| &**id == claimed);
-    let (section, _) = guests.iter().find(|(_, endpoint_id)| proven && &**endpoint_id == claimed)?;
-    Some(Route { controller: (&**section).into(), ..Route::default() })
+    if peer.encrypted && !peer.certificate_ids.iter().any(|id| &**id == claimed) {
+        return None;
+    }
+    if let Some(reach) = reaches.iter().find(|reach| &*reach.endpoint_id == claimed) {
+        return Some(route(reach));
+    }
+    let (section, _) = guests.iter().find(|(_, endpoint_id)| &**endpoint_id == claimed)?;
+    Some(Route { controller: (&**section).into(), order: u32::MAX, ..Route::default() })
 }
 
 fn route(reach: &Reach) -> Route {
@@ -401,9 +421,9 @@ mod tests {
             endpoint_id: Some("self::acs".into()),
             ..Peer::default()
         };
-        let known = |encrypted, ids: &[&str]| guest(&peer(encrypted, ids), &guests).is_some();
+        let known = |encrypted, ids: &[&str]| guest(&peer(encrypted, ids), &[], &guests).is_some();
         assert!(known(false, &[]) && known(true, &["self::acs"]));
         assert!(!known(true, &[]) && !known(true, &["self::other"]));
-        assert!(guest(&Peer::default(), &guests).is_none());
+        assert!(guest(&Peer::default(), &[], &guests).is_none());
     }
 }

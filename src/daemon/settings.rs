@@ -2,7 +2,7 @@
 
 use crate::config::links::{Files, Link, Mqtt, Retry, Transport, WebSocketClient, WebSocketServer};
 use crate::config::options::CA_FILE;
-use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, tls, websocket};
+use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, tls, unix_socket, websocket};
 use crate::usp::endpoint_id::EndpointId;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -35,6 +35,16 @@ pub(super) fn start(
         Transport::WebSocketServer(server) => {
             let (handle, task) = websocket::listen(websocket_server(server, own_id, clock)?, id, events);
             (handle, spawn_local(after(before, task)))
+        }
+        Transport::UnixSocket(socket) => {
+            let settings = unix_socket::Settings::new(&socket.path, own_id.as_str());
+            if socket.listen {
+                let (handle, task) = unix_socket::listen(settings, id, events);
+                (handle, spawn_local(after(before, task)))
+            } else {
+                let (handle, task) = unix_socket::start(settings, id, events);
+                (handle, spawn_local(after(before, task)))
+            }
         }
     })
 }

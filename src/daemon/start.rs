@@ -26,8 +26,6 @@ use tokio::task::spawn_local;
 
 /// What the data model shows instead of the short forms of the agent's package.
 const VIEW: View = View { package: config::PACKAGE, expand: config::expand, expand_section: config::expand_section };
-/// MTPs as `Device.LocalAgent.SupportedProtocols` names them.
-const SUPPORTED_PROTOCOLS: &str = "MQTT,WebSocket";
 /// Everything that is kept.
 const KEPT: [Kept; 4] = [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests];
 
@@ -158,7 +156,7 @@ fn say_who(model: &Model<Router>, own_id: &EndpointId) {
     let mut facts = model.facts();
     facts.set("localagent", "", "EndpointID", own_id.as_str());
     facts.set("localagent", "", "SoftwareVersion", env!("CARGO_PKG_VERSION"));
-    facts.set("localagent", "", "SupportedProtocols", SUPPORTED_PROTOCOLS);
+    facts.set("localagent", "", "SupportedProtocols", config::options::PROTOCOLS.join(","));
 }
 
 /// The level that the configuration asks for.

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::mtp::{
-    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, mqtt, tls, websocket,
+    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, mqtt, tls, unix_socket,
+    websocket,
 };
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::message::{self, Incoming};
@@ -136,6 +137,22 @@ impl Controller {
         let (link, task) = websocket::start(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
         Self { agent: Some(agent.clone()), ..Self::new(own_id, link, heard, Destination::Peer) }
+    }
+
+    /// Waits at a UNIX socket for an agent that connects to it.
+    pub fn at_socket(own_id: &EndpointId, path: &str) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let (link, task) = unix_socket::listen(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
+        tokio::task::spawn_local(task);
+        Self::new(own_id, link, heard, Destination::Peer)
+    }
+
+    /// Comes to the UNIX socket of an agent.
+    pub fn to_socket(own_id: &EndpointId, path: &str) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let (link, task) = unix_socket::start(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
+        tokio::task::spawn_local(task);
+        Self::new(own_id, link, heard, Destination::Peer)
     }
 
     /// Meets an agent at a broker on the loopback: listens to `own_topic`, speaks to `agent_topic`.

@@ -1,0 +1,106 @@
+//! The real program on a simulated router: a real ubus socket, real UCI files.
+#![allow(dead_code, unreachable_pub)]
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use usp_agent::demo::router::Router;
+
+/// Longer than anything here should take.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// A router with an agent on it, which ends with it.
+pub struct Scene {
+    pub router: Router,
+    pub agent: Option<Child>,
+    starts: u32,
+}
+
+impl Scene {
+    /// Runs a test on a thread of its own, on a fresh router; the agent is not started yet.
+    pub fn play<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (router, driver) = Router::start().unwrap();
+            tokio::task::spawn_local(driver.run());
+            test(Self { router, agent: None, starts: 0 }).await;
+        });
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
+        command.arg("run").args(["--log-level", "debug"]);
+        command.arg("--config-dir").arg(self.router.config_dir());
+        command.arg("--state-dir").arg(self.router.state_dir());
+        command.arg("--root").arg(self.router.root());
+        command.arg("--ubus").arg(self.router.socket());
+        command
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.router.state_dir().with_extension(format!("log{}", self.starts))
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts the agent with this configuration.
+    pub fn start(&mut self, config: &str) {
+        self.router.write_config("usp-agent", config).unwrap();
+        self.start_again();
+    }
+
+    pub fn start_again(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log_file()).unwrap();
+        self.agent = Some(self.command().stderr(log).stdout(Stdio::null()).spawn().unwrap());
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let agent = self.agent.as_ref().unwrap();
+        kill_process(Pid::from_raw(i32::try_from(agent.id()).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the agent to end, while everything around it goes on.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let agent = self.agent.take().unwrap();
+        end_of(agent).await
+    }
+
+    pub async fn until_logged(&self, text: &str) {
+        let until = Instant::now() + SOON;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "`{text}` is not in\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+pub async fn end_of(mut agent: Child) -> ExitStatus {
+    let until = Instant::now() + SOON;
+    loop {
+        if let Some(status) = agent.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > until {
+            let _ = agent.kill();
+            panic!("still running");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+        if std::thread::panicking() {
+            println!("--- the agent's log ---\n{}", self.log());
+        }
+    }
+}
