@@ -11,7 +11,7 @@ use super::subscriptions::{Active, Subscriptions};
 use super::timers::Timer;
 use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
-use crate::model::{Everything, Instance, ObjectValues, Rights, Sources};
+use crate::model::{Everything, Instance, ObjectValues, Rights, Secrets, Sources};
 use crate::order;
 use crate::usp::wire::msg::notify::{Notification, ObjectCreation, ObjectDeletion, ValueChange};
 use std::rc::Rc;
@@ -207,7 +207,7 @@ impl<B: Backend> Agent<B> {
             let marked = self.watches.dirty(rows);
             if !marked.is_empty() {
                 let differences = if rows { self.read_rows(&marked).await } else { self.read_values(&marked).await };
-                self.tell(differences, &mut told);
+                self.tell(differences, &mut told).await;
             }
         }
         match self.watches.poll_interval() {
@@ -223,7 +223,8 @@ impl<B: Backend> Agent<B> {
 
     async fn read_values(&mut self, marked: &[What]) -> Vec<(What, Vec<Difference>)> {
         let paths: Vec<&str> = marked.iter().map(What::path).collect();
-        let reading = self.model.get(&Everything, &paths, 0).await;
+        // Who may not see a secured value is not told of it either.
+        let reading = self.model.get(&Secrets, &paths, 0).await;
         let read = marked.iter().zip(reading.results).zip(reading.sources);
         let schema = self.model.schema();
         let differences = read.filter_map(|((what, result), sources)| {
@@ -267,32 +268,32 @@ impl<B: Backend> Agent<B> {
         all
     }
 
-    fn tell(&mut self, all: Vec<(What, Vec<Difference>)>, told: &mut order::Set<(Rc<str>, String)>) {
+    async fn tell(&mut self, all: Vec<(What, Vec<Difference>)>, told: &mut order::Set<(Rc<str>, String)>) {
         for (what, differences) in all {
             let Some(watch) = self.watches.map.get(&what) else { continue };
             let subscribers = watch.subscribers.clone();
             for (difference, active) in differences.iter().flat_map(|d| subscribers.iter().map(move |s| (d, s))) {
                 if told.insert((active.what.section.clone(), difference.name(active.what.kind))) {
-                    self.tell_one(active, difference);
+                    self.tell_one(active, difference).await;
                 }
             }
         }
     }
 
-    fn tell_one(&mut self, active: &Active, difference: &Difference) {
+    async fn tell_one(&mut self, active: &Active, difference: &Difference) {
         match (active.what.kind, difference) {
             (Some(Kind::ValueChange), Difference::Value(object, name, value)) => {
                 let change = ValueChange { param_path: format!("{object}{name}"), param_value: value.clone() };
-                self.notify(active, (object, name, Rights::PARAM_NOTIFY), Notification::ValueChange(change));
+                self.notify(active, (object, name, Rights::PARAM_NOTIFY), Notification::ValueChange(change)).await;
             }
             (Some(Kind::ObjectCreation), Difference::Created(path, keys)) => {
                 let unique_keys = keys.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
                 let creation = ObjectCreation { obj_path: path.clone(), unique_keys };
-                self.notify(active, (path, "", Rights::OBJECT_NOTIFY), Notification::ObjCreation(creation));
+                self.notify(active, (path, "", Rights::OBJECT_NOTIFY), Notification::ObjCreation(creation)).await;
             }
             (Some(Kind::ObjectDeletion), Difference::Deleted(path)) => {
                 let deletion = ObjectDeletion { obj_path: path.clone() };
-                self.notify(active, (path, "", Rights::INSTANCE_NOTIFY), Notification::ObjDeletion(deletion));
+                self.notify(active, (path, "", Rights::INSTANCE_NOTIFY), Notification::ObjDeletion(deletion)).await;
             }
             _ => {}
         }

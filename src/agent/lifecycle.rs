@@ -137,7 +137,7 @@ impl<B: Backend> Agent<B> {
             ];
             let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             let event = Event { obj_path: "Device.".into(), event_name: "Boot!".into(), params };
-            self.notify(&active, ("Device.", "Boot!", Rights::COMMAND_NOTIFY), Notification::Event(event));
+            self.notify(&active, ("Device.", "Boot!", Rights::COMMAND_NOTIFY), Notification::Event(event)).await;
         }
     }
 
@@ -145,7 +145,7 @@ impl<B: Backend> Agent<B> {
     async fn parameter_map(&mut self, section: &str) -> String {
         let settings = self.settings.clone();
         let Some(controller) = settings.controller(section) else { return "{}".into() };
-        let (access, _) = self.access_to(controller);
+        let (access, _) = self.access_to(controller).await;
         let paths: Vec<&str> = controller.boot_parameters.iter().map(|p| &**p).collect();
         let reading = self.model.get(&*access, &paths, 0).await;
         let (mut map, mut size) = (Map::new(), 0);
@@ -164,7 +164,7 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn event(&mut self, object: &str, name: &str, params: BTreeMap<String, String>) {
         let event = Event { obj_path: object.to_owned(), event_name: name.to_owned(), params };
         for active in self.interested(Kind::Event, object, name).await {
-            self.notify(&active, (object, name, Rights::COMMAND_NOTIFY), Notification::Event(event.clone()));
+            self.notify(&active, (object, name, Rights::COMMAND_NOTIFY), Notification::Event(event.clone())).await;
         }
     }
 
@@ -174,7 +174,7 @@ impl<B: Backend> Agent<B> {
         let event = Event { obj_path: object.into(), event_name: name.into(), params: BTreeMap::new() };
         for active in self.interested(Kind::Event, object, name).await {
             if active.what.recipient == *section {
-                self.notify(&active, (object, name, Rights::COMMAND_NOTIFY), Notification::Event(event.clone()));
+                self.notify(&active, (object, name, Rights::COMMAND_NOTIFY), Notification::Event(event.clone())).await;
             }
         }
         self.set_periodic(section, true);
@@ -247,9 +247,9 @@ impl<B: Backend> Agent<B> {
 
     /// What a controller may be told, and whether only on an encrypted link: by the channel that reaches it now,
     /// else as if that were encrypted.
-    pub(super) fn access_to(&mut self, controller: &Controller) -> (Rc<Access>, bool) {
+    pub(super) async fn access_to(&mut self, controller: &Controller) -> (Rc<Access>, bool) {
         let channel = self.channels.route(controller, u64::MAX).and_then(|(id, _)| self.channels.link(id));
         let encrypted = channel.is_none_or(|link| link.peer.encrypted);
-        (self.access(controller, encrypted), encrypted && !controller.allow_unencrypted)
+        (self.access(controller, encrypted).await, encrypted && !controller.allow_unencrypted)
     }
 }

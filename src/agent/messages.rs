@@ -1,6 +1,6 @@
 //! From a record that came in to the record that answers it.
 
-use super::access::Access;
+use super::access::{Access, MAX_FOUND};
 use super::channels::{ChannelId, Outgoing, Protocol, ReplyTo};
 use super::handlers::{
     self, Asker, Outcome, Refusal, add, delete, error, get, get_instances, get_supported_dm, get_supported_protocol,
@@ -84,7 +84,7 @@ impl<B: Backend> Agent<B> {
         let asker = Asker {
             controller: controller.section.clone(),
             endpoint_id: controller.endpoint_id.as_str().into(),
-            access: self.access(controller, encrypted),
+            access: self.access(controller, encrypted).await,
         };
         match message {
             Incoming::Request { msg_id, request } => {
@@ -146,11 +146,23 @@ impl<B: Backend> Agent<B> {
         }
     }
 
-    /// What a controller may do, worked out once per configuration.
-    pub(super) fn access(&mut self, controller: &Controller, encrypted: bool) -> Rc<Access> {
+    /// What a controller may do: its roles are worked out once per configuration, what their targets search for once
+    /// per input.
+    pub(super) async fn access(&mut self, controller: &Controller, encrypted: bool) -> Rc<Access> {
         let key = (controller.section.clone(), encrypted);
         let settings = &self.settings;
-        self.access.entry(key).or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted))).clone()
+        let access =
+            self.access.entry(key.clone()).or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted)));
+        if access.searches().is_empty() {
+            return access.clone();
+        }
+        if let Some(answered) = self.answered.get(&key) {
+            return answered.clone();
+        }
+        let paths: Vec<&str> = access.searches().iter().map(|path| &**path).collect();
+        let answered = Rc::new(access.answered(self.model.named(&paths, MAX_FOUND).await));
+        self.answered.insert(key, answered.clone());
+        answered
     }
 }
 

@@ -180,6 +180,8 @@ pub struct Agent<B: Backend> {
     package: Option<Rc<Package>>,
     strangers: session::Strangers,
     access: HashMap<(Rc<str>, bool), Rc<access::Access>>,
+    /// Of those whose targets search: as the router is now.
+    answered: HashMap<(Rc<str>, bool), Rc<access::Access>>,
     channels: channels::Channels,
     subscriptions: subscriptions::Subscriptions,
     watches: changes::Watches,
@@ -208,6 +210,7 @@ impl<B: Backend> Agent<B> {
             package: None,
             strangers: session::Strangers::default(),
             access: HashMap::new(),
+            answered: HashMap::new(),
             channels: channels::Channels::default(),
             subscriptions: subscriptions::Subscriptions::default(),
             watches: changes::Watches::default(),

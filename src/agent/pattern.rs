@@ -5,12 +5,24 @@
 
 use crate::path::{self, Dialect, Leaf, Step};
 
+/// How an object stands to a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// It is neither named nor below what is named.
+    No,
+    /// It is a table of the supported model (`{i}`), and a row of it is named.
+    Row,
+    /// It is named, or below what is named.
+    Yes,
+}
+
 /// A path in which a row may be any row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     steps: Vec<Part>,
     leaf: Option<Box<str>>,
     needs_values: bool,
+    follows: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +35,8 @@ impl Pattern {
     /// Reads a path; None where it does not follow the grammar.
     pub fn parse(text: &str) -> Option<Self> {
         let path = path::parse(text, Dialect::LENIENT).ok()?;
-        let needs_values = path.steps.iter().any(|s| matches!(s, Step::Search(_) | Step::Follow(_)));
+        let follows = path.steps.iter().any(|s| matches!(s, Step::Follow(_)));
+        let needs_values = follows || path.steps.iter().any(|s| matches!(s, Step::Search(_)));
         let steps = path.steps.iter().map(Part::from).collect();
         let leaf = match path.leaf {
             Leaf::Object => None,
@@ -31,7 +44,7 @@ impl Pattern {
             Leaf::Command(name) => Some(format!("{name}()").into()),
             Leaf::Event(name) => Some(format!("{name}!").into()),
         };
-        Some(Self { steps, leaf, needs_values })
+        Some(Self { steps, leaf, needs_values, follows })
     }
 
     /// Only the model can tell what it matches.
@@ -46,12 +59,12 @@ impl Pattern {
 
     /// The object at this path is the one named. `{i}` in `object` is any row.
     pub fn is(&self, object: &str) -> bool {
-        self.prefix(object) == Some(0)
+        self.fit(object).0 != Fit::No && self.fit(object).1 == 0
     }
 
     /// The object at this path is the one named or is below it.
     pub fn covers(&self, object: &str) -> bool {
-        self.prefix(object).is_some()
+        self.fit(object).0 != Fit::No
     }
 
     /// The element `name` of the object is named by this pattern, or lies in the object it names.
@@ -62,25 +75,35 @@ impl Pattern {
         }
     }
 
-    /// How many steps of `object` are left after the pattern, None where it does not match.
-    fn prefix(&self, object: &str) -> Option<usize> {
+    /// The same with any row in the place of each search, which matches whatever the search may find; None where a
+    /// reference is followed, which may lead anywhere.
+    pub fn widened(&self) -> Option<Self> {
+        (!self.follows).then(|| Self { needs_values: false, ..self.clone() })
+    }
+
+    /// How the object stands to the pattern, and how many of its steps are below it.
+    pub fn fit(&self, object: &str) -> (Fit, usize) {
+        const NO: (Fit, usize) = (Fit::No, 0);
         if self.needs_values {
-            return None;
+            return NO;
         }
+        let mut fit = Fit::Yes;
         let mut rest = object.strip_suffix('.').unwrap_or(object).split('.');
         for part in &self.steps {
-            let step = rest.next()?;
-            let row = step == "{i}" || step.bytes().all(|b| b.is_ascii_digit());
-            let same = match part {
-                Part::Text(text) => &**text == step || (step == "{i}" && text.bytes().all(|b| b.is_ascii_digit())),
-                Part::Any => row,
-            };
-            if !same {
-                return None;
+            let Some(step) = rest.next() else { return NO };
+            match part {
+                Part::Text(text) if &**text == step => {}
+                Part::Text(text) if step == "{i}" && is_number(text) => fit = Fit::Row,
+                Part::Any if step == "{i}" || is_number(step) => {}
+                _ => return NO,
             }
         }
-        Some(rest.count())
+        (fit, rest.count())
     }
+}
+
+fn is_number(step: &str) -> bool {
+    step.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The path of an object in the supported model: `{i}` for instance numbers.

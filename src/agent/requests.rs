@@ -181,7 +181,7 @@ impl<B: Backend> Agent<B> {
             operation_resp: Some(response),
         });
         for subscription in self.interested(Kind::OperationComplete, &origin.object, &origin.command).await {
-            self.notify(&subscription, (&origin.object, &origin.command, Rights::COMMAND_NOTIFY), what.clone());
+            self.notify(&subscription, (&origin.object, &origin.command, Rights::COMMAND_NOTIFY), what.clone()).await;
         }
     }
 

@@ -50,6 +50,7 @@ impl<B: Backend> Agent<B> {
     /// A new input at this time.
     pub(super) fn tick(&mut self, now: Now) {
         self.now = now;
+        self.answered.clear();
         self.model.set_clock(now.unix_ms.div_euclid(1000));
         let mut facts = self.model.facts();
         self.facts_changed |= facts.take_changed();
@@ -102,6 +103,7 @@ impl<B: Backend> Agent<B> {
     /// Subscribers hear of what was written before the configuration counts: a controller that is removed or
     /// disabled hears of that last.
     async fn follow_commits(&mut self, committed: Vec<Committed>) {
+        self.answered.clear();
         let mut packages: Vec<Box<str>> = committed.into_iter().flat_map(|c| c.packages).collect();
         order::sort(&mut packages);
         packages.dedup();
@@ -145,6 +147,7 @@ impl<B: Backend> Agent<B> {
             }
         }
         self.access.clear();
+        self.answered.clear();
         let settings = self.settings.clone();
         self.follow_controllers(&settings).await;
         let clock = self.now.clock_is_set.then(|| self.now.unix_ms.div_euclid(1000));
@@ -287,7 +290,7 @@ impl<B: Backend> Agent<B> {
     async fn apply(&mut self, section: &str, items: &[Box<str>]) {
         let settings = self.settings.clone();
         let Some(controller) = settings.controller(section) else { return };
-        let (access, _) = self.access_to(controller);
+        let (access, _) = self.access_to(controller).await;
         let mut transaction = self.model.begin();
         for item in items {
             let Some((path, value)) = assignment(item) else {

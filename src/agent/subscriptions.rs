@@ -4,12 +4,15 @@
 //! (the `n` rights) he is not told.
 
 use super::Agent;
+use super::access::Access;
+use super::handlers::readable;
 use super::notify::Notice;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, template};
 use super::settings::{Kind, Settings, Subscription};
 use super::timers::Timer;
 use crate::backend::Backend;
 use crate::calendar;
+use crate::model::schema::Schema;
 use crate::model::{Everything, Permit, Rights};
 use crate::order;
 use crate::usp::wire::msg::notify::Notification;
@@ -74,6 +77,20 @@ impl Active {
     }
 }
 
+/// What of a notification this recipient may know: keys it may not read are left out.
+fn told(mut what: Notification, access: &Access) -> Notification {
+    if let Notification::ObjCreation(creation) = &mut what {
+        creation.unique_keys.retain(|name, _| readable(access, &creation.obj_path, name));
+    }
+    what
+}
+
+/// A parameter whose value is not there for who has no secured role: neither is its change.
+fn secured(schema: &Schema, object: &str, name: &str) -> bool {
+    let object = schema.find(&template(object)).map(|id| &schema[id]);
+    object.and_then(|o| o.param(name)).is_some_and(|p| p.secured)
+}
+
 fn expired(subscription: &Subscription, clock: Option<i64>) -> bool {
     let ends = expires_at(subscription);
     ends.zip(clock).is_some_and(|(ends, now)| ends <= now)
@@ -114,15 +131,20 @@ impl<B: Backend> Agent<B> {
     }
 
     /// Tells the recipient of a subscription, if it may be told of the element (object, name and right).
-    pub(super) fn notify(&mut self, active: &Active, about: (&str, &str, Rights), what: Notification) {
+    pub(super) async fn notify(&mut self, active: &Active, about: (&str, &str, Rights), what: Notification) {
         let subscription = &active.what;
         let settings = self.settings.clone();
         let Some(controller) = settings.controller(&subscription.recipient) else { return };
-        let (access, encrypted) = self.access_to(controller);
+        let (access, encrypted) = self.access_to(controller).await;
         let (object, name, right) = about;
-        if !access.element(object, name).allow(right) {
+        let rights = match what {
+            Notification::ObjDeletion(_) => access.gone(object),
+            _ => access.element(object, name),
+        };
+        if !rights.allow(right) || (secured(self.model.schema(), object, name) && !access.secured()) {
             return;
         }
+        let what = told(what, &access);
         if subscription.notify {
             let notice = Notice {
                 subscription: subscription.section.clone(),

@@ -103,6 +103,7 @@ pub struct Docs {
     index: RefCell<HashMap<Box<str>, Vec<u16>>>,
     touched: RefCell<Touched>,
     failed: Cell<bool>,
+    doubt: Cell<bool>,
     closed: bool,
 }
 
@@ -234,7 +235,20 @@ impl Docs {
 
     /// Counts a source as failed, as it was when its rows were made.
     pub fn fail(&self, failed: bool) {
-        self.failed.set(self.failed.get() || failed);
+        if failed {
+            self.failed.set(true);
+            self.doubt.set(true);
+        }
+    }
+
+    /// From here on [`Docs::doubt`] tells of new failures only.
+    pub fn forget_doubt(&self) {
+        self.doubt.set(false);
+    }
+
+    /// A source that was used has not answered, however often [`Docs::forget_failure`] was called since.
+    pub fn doubt(&self) -> bool {
+        self.doubt.get()
     }
 
     /// No more answers come: what has none has failed.
@@ -262,9 +276,9 @@ impl Docs {
     /// The answer at a place; one that failed, and a question too many, count as failures.
     fn answer(&self, at: Option<usize>) -> Option<&Answer> {
         match at.map(|at| self.answers.get(at)) {
-            Some(Some(Answer::Failed)) | None => self.failed.set(true),
+            Some(Some(Answer::Failed)) | None => self.fail(true),
             Some(Some(answer)) => return Some(answer),
-            Some(None) if self.closed => self.failed.set(true),
+            Some(None) if self.closed => self.fail(true),
             Some(None) => {}
         }
         None

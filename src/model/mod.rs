@@ -20,6 +20,7 @@ pub mod facets;
 pub mod facts;
 pub mod instances;
 mod keys;
+mod named;
 pub mod native;
 pub mod notation;
 mod parameter;
@@ -54,7 +55,7 @@ pub use write::{Savepoint, Transaction};
 use crate::backend::Backend;
 use schema::Schema;
 use std::cell::{Cell, RefCell, RefMut};
-use std::ops::BitOr;
+use std::ops::{BitAnd, BitOr};
 
 /// The data model of one router.
 pub struct Model<B: Backend> {
@@ -150,6 +151,14 @@ impl BitOr for Rights {
     }
 }
 
+impl BitAnd for Rights {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
 /// Who asks: what they may do. Implemented by the agent's access control.
 pub trait Permit {
     /// The rights on the object at `path`: concrete with a final dot (`Device.IP.Interface.1.`), or a template
@@ -181,5 +190,19 @@ pub struct Everything;
 impl Permit for Everything {
     fn object(&self, _path: &str) -> Rights {
         Rights::ALL
+    }
+}
+
+/// The agent itself where it tells nobody: it sees secured values too.
+#[derive(Debug, Clone, Copy)]
+pub struct Secrets;
+
+impl Permit for Secrets {
+    fn object(&self, _path: &str) -> Rights {
+        Rights::ALL
+    }
+
+    fn secured(&self) -> bool {
+        true
     }
 }

@@ -3,7 +3,7 @@
 use super::arguments::checked;
 use super::eval::{Eval, Scope};
 use super::resolve::{self, Node, readable, resolve, rights, unsupported};
-use super::schema::{Command, ObjectId};
+use super::schema::{Command, ObjectId, Param};
 use super::source::CommandSource;
 use super::sources::Sources;
 use super::{Model, Permit, Rights};
@@ -233,7 +233,9 @@ fn get(eval: &Eval<'_>, permit: &dyn Permit, text: &str, depth: u32) -> Result<V
         }
         Leaf::Parameter(name) => {
             if let Some(object) = resolved.object {
-                eval.schema[object].param(name).ok_or_else(|| unsupported(text))?;
+                let schema = &eval.schema[object];
+                let seen = |param: &&Param| readable(permit, &schema.path, &param.name);
+                schema.param(name).filter(seen).ok_or_else(|| unsupported(text))?;
             }
             for node in &resolved.nodes {
                 parameter(eval, permit, node, name, &mut values);
@@ -381,7 +383,15 @@ fn commands(
     let resolved = resolve(eval, permit, &path)?;
     let named =
         |object: ObjectId| eval.schema[object].commands.iter().find(|c| c.name.strip_suffix("()") == Some(name));
-    if resolved.object.is_some_and(|object| named(object).is_none()) {
+    // A command the caller may neither see nor perform does not exist for him.
+    let unseen = |object: ObjectId| match named(object) {
+        Some(command) => {
+            let may = rights(permit, &eval.schema[object].path, &command.name);
+            !may.allow(Rights::COMMAND_READ) && !may.allow(Rights::COMMAND_EXECUTE)
+        }
+        None => true,
+    };
+    if resolved.object.is_some_and(unseen) {
         return Err(unsupported(text));
     }
     if resolved.nodes.is_empty() && !resolved.search {

@@ -1,7 +1,7 @@
 //! From a path to what it names on this router now.
 
 use super::eval::{Eval, Row, Scope};
-use super::schema::{Kind, ObjectId, Param};
+use super::schema::{Kind, ObjectId, Param, Schema};
 use super::value;
 use super::{Permit, Rights};
 use crate::path::{self, Condition, Dialect, Expression, Follow, Leaf, Path, Scalar, Step, Which};
@@ -58,7 +58,19 @@ pub fn unsupported(path: &str) -> Fault {
 /// Resolves a parsed path.
 pub fn resolve<'p>(eval: &Eval<'_>, permit: &dyn Permit, path: &Path<'p>) -> Result<Resolved<'p>, Fault> {
     let mut walk = Walk { eval, permit, depth: 0 };
-    walk.resolve(path)
+    let resolved = walk.resolve(path)?;
+    match resolved.object {
+        Some(object) if unseen(permit, eval.schema, object) => Err(unsupported(path.text)),
+        _ => Ok(resolved),
+    }
+}
+
+/// The caller has no right on this object of the supported model, nor on anything in it: for him it does not exist.
+fn unseen(permit: &dyn Permit, schema: &Schema, object: ObjectId) -> bool {
+    let object = &schema[object];
+    permit.object(&object.path) == Rights::default()
+        && !permit.by_element(&object.path)
+        && object.children.iter().all(|&child| unseen(permit, schema, child))
 }
 
 struct Walk<'e> {
@@ -186,7 +198,8 @@ impl<'e> Walk<'e> {
             }
             if known {
                 let param = self.eval.schema[object].param(condition.parameter.parameter);
-                let param = param.ok_or_else(|| unsupported(path.text))?;
+                let seen = |param: &&Param| readable(self.permit, &self.eval.schema[object].path, &param.name);
+                let param = param.filter(seen).ok_or_else(|| unsupported(path.text))?;
                 condition.holds("", comparison(param)).map_err(mismatch)?;
             }
         }
@@ -239,7 +252,9 @@ impl<'e> Walk<'e> {
             return Err(Fault::new(Code::ResourcesExceeded, "references lead too far"));
         }
         if let Some(object) = state.object {
-            let param = self.eval.schema[object].param(follow.parameter).ok_or_else(|| unsupported(path.text))?;
+            let schema = &self.eval.schema[object];
+            let seen = |param: &&Param| readable(self.permit, &schema.path, &param.name);
+            let param = schema.param(follow.parameter).filter(seen).ok_or_else(|| unsupported(path.text))?;
             if param.facets.reference.is_none() {
                 return Err(Fault::new(Code::InvalidPathSyntax, format!("{} is no reference", follow.parameter)));
             }
@@ -251,7 +266,8 @@ impl<'e> Walk<'e> {
         let nodes = std::mem::take(&mut state.nodes);
         for node in nodes {
             let scope = Scope { eval: self.eval, object: node.object, row: node.row.as_ref() };
-            let Some(param) = scope.schema().param(follow.parameter) else { continue };
+            let param = scope.schema().param(follow.parameter);
+            let Some(param) = param.filter(|p| readable(self.permit, &node.path, &p.name)) else { continue };
             let list = text(&scope, param).unwrap_or_default();
             let items: Vec<&str> = list.split(',').map(str::trim).filter(|i| !i.is_empty()).collect();
             let chosen = match follow.which {

@@ -1,7 +1,7 @@
 //! GetSupportedDM: the supported model itself, which needs no router.
 
 use super::resolve::{parse, rights, template, unsupported};
-use super::schema::{Command, Event, Object, ObjectId, Param};
+use super::schema::{Command, Event, Object, ObjectId, Param, UniqueKey};
 use super::{Model, Permit, Rights};
 use crate::backend::Backend;
 use crate::path::{Leaf, Path, Step};
@@ -29,8 +29,8 @@ pub struct SupportedObject<'s> {
     pub commands: Vec<&'s Command>,
     /// Its visible events.
     pub events: Vec<&'s Event>,
-    /// Unique keys are asked for.
-    pub unique_keys: bool,
+    /// Its unique keys, where they are asked for; none with a parameter the caller may not see.
+    pub keys: Vec<&'s UniqueKey>,
 }
 
 impl<B: Backend> Model<B> {
@@ -106,7 +106,10 @@ impl<B: Backend> Model<B> {
         let object = &self.schema[id];
         let may = |name: &str, need: Rights| rights(permit, &object.path, name).allow(need);
         let mut full = bare(object);
-        full.unique_keys = want.unique_keys;
+        if want.unique_keys {
+            let seen = |name| may(name, Rights::PARAM_READ);
+            full.keys = object.keys.iter().filter(|key| key.params.iter().all(|name| seen(name))).collect();
+        }
         if want.params {
             full.params = object.params.iter().filter(|p| may(&p.name, Rights::PARAM_READ)).collect();
         }
@@ -142,7 +145,7 @@ impl<B: Backend> Model<B> {
 }
 
 fn bare(object: &Object) -> SupportedObject<'_> {
-    SupportedObject { object, params: Vec::new(), commands: Vec::new(), events: Vec::new(), unique_keys: false }
+    SupportedObject { object, params: Vec::new(), commands: Vec::new(), events: Vec::new(), keys: Vec::new() }
 }
 
 fn visible(permit: &dyn Permit, object: &Object) -> bool {

@@ -157,6 +157,10 @@ impl<B: Backend> Transaction<'_, B> {
         let (target, param) = parameter(model, node, name)?;
         let may = rights(permit, &target.path, &param.name);
         if !may.allow(Rights::PARAM_WRITE) {
+            // What may neither be read nor written does not exist.
+            if !may.allow(Rights::PARAM_READ) {
+                return Err(not_supported(name));
+            }
             return Err(Fault::new(Code::PermissionDenied, format!("no permission to write {name}")));
         }
         if param.access == Access::ReadOnly {
@@ -303,9 +307,13 @@ pub(super) fn not_unique(key: &str) -> Fault {
     Fault::new(Code::UniqueKeyExists, format!("another row has this {key}"))
 }
 
+fn not_supported(name: &str) -> Fault {
+    Fault::new(Code::UnsupportedParameter, format!("{name} is not supported"))
+}
+
 /// The parameter behind a relative name, and the object it belongs to.
 fn parameter<'m, B: Backend>(model: &'m Model<B>, node: &Node, name: &str) -> Result<(Node, &'m Param), Fault> {
-    let none = || Fault::new(Code::UnsupportedParameter, format!("{name} is not supported"));
+    let none = || not_supported(name);
     let mut target = node.clone();
     let mut rest = name;
     while let Some((object, below)) = rest.split_once('.') {

@@ -3,7 +3,7 @@
 use super::super::Agent;
 use super::{Asker, Outcome};
 use crate::backend::Backend;
-use crate::model::schema::{Access, Command, Event, Kind, Object, Param};
+use crate::model::schema::{Access, Command, Event, Kind, Param, UniqueKey};
 use crate::model::{SupportedObject, Want};
 use crate::usp::fault::Fault;
 use crate::usp::wire::msg::get_supported_dm_resp::{
@@ -59,13 +59,12 @@ fn object(supported: &SupportedObject<'_>) -> SupportedObjectResult {
         supported_events: supported.events.iter().map(|e| event(e)).collect(),
         supported_params: supported.params.iter().map(|p| param(p)).collect(),
         divergent_paths: Vec::new(),
-        unique_key_sets: if supported.unique_keys { keys(object) } else { Vec::new() },
+        unique_key_sets: supported.keys.iter().map(|key| unique_key(key)).collect(),
     }
 }
 
-fn keys(object: &Object) -> Vec<SupportedUniqueKeySet> {
-    let names = |params: &[Box<str>]| params.iter().map(|name| name.to_string()).collect();
-    object.keys.iter().map(|key| SupportedUniqueKeySet { key_names: names(&key.params) }).collect()
+fn unique_key(key: &UniqueKey) -> SupportedUniqueKeySet {
+    SupportedUniqueKeySet { key_names: key.params.iter().map(|name| name.to_string()).collect() }
 }
 
 fn param(param: &Param) -> SupportedParamResult {

@@ -1,5 +1,6 @@
 //! The agent over a router in memory, with a controller that asks and a clock that jumps.
 
+mod access;
 mod lifecycle;
 mod messages;
 mod notifications;
@@ -93,6 +94,13 @@ table Device.IP.Interface.{i}.
 
 object Device.IP.Diagnostics.
   IPPing() = operation ping
+
+table Device.MQTT.Client.{i}.
+  each uci usp-agent.mqtt
+  Alias    = option Alias
+  Name     = key
+  Enable   = option Enable | default 1
+  Password = option Password
 "#;
 
 const CONFIG: &str = "
