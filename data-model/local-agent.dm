@@ -34,6 +34,11 @@ object Device.LocalAgent.MTP.{i}.MQTT.
 object Device.LocalAgent.MTP.{i}.UDS.
   UnixDomainSocketRef = option unix_socket | ref Device.UnixDomainSockets.UnixDomainSocket.{i}.
 
+object Device.LocalAgent.MTP.{i}.STOMP.
+  Reference             = option stomp | ref Device.STOMP.Connection.{i}.
+  Destination           = option Destination | own-id
+  DestinationFromServer = agent mtp.DestinationFromServer
+
 table Device.LocalAgent.Controller.{i}.
   each uci usp-agent.controller
 
@@ -80,6 +85,10 @@ object Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.
 
 object Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.
   UnixDomainSocketRef = option unix_socket | ref Device.UnixDomainSockets.UnixDomainSocket.{i}.
+
+object Device.LocalAgent.Controller.{i}.MTP.{i}.STOMP.
+  Reference   = option stomp | ref Device.STOMP.Connection.{i}.
+  Destination = option Destination | own-id
 
 table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
   each uci usp-agent.boot_parameter where option controller == {parent.key}

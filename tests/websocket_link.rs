@@ -589,7 +589,7 @@ async fn one_peer_too_many_is_turned_away() {
 #[tokio::test]
 async fn a_link_does_not_outrun_a_daemon_that_takes_nothing() {
     let (controller, port) = Controller::new().await;
-    let hasty = Policy { minimum: Duration::from_millis(1), multiplier: None, maximum: None };
+    let hasty = Policy { minimum: Duration::from_millis(1), multiplier: None, ..Policy::default() };
     let mut link =
         Link::spawn(1, |id, events| start(ClientSettings { retry: hasty, ..client_settings(port) }, id, events));
     let mut tries = 0;

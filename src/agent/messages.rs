@@ -38,6 +38,10 @@ impl<B: Backend> Agent<B> {
             }
             Verdict::Disconnect(controller) => self.channels.forget_greeting(channel, &controller.section),
             Verdict::Farewell(controller, code) => self.farewell(channel, controller, reply_to, code),
+            // Over STOMP a broken record is only answered where its MESSAGE says where to ("Handling Errors").
+            Verdict::Refuse(controller, ..) if link.protocol == Protocol::Stomp && reply_to.is_none() => {
+                log::info!("controller={} record=dropped cause=broken-and-without-reply-to-dest", controller.section);
+            }
             Verdict::Refuse(controller, msg_id, fault) => {
                 self.heard(channel, controller, false);
                 self.answer(channel, controller, reply_to, error::encode(&msg_id, &Refusal::from(fault)));

@@ -29,6 +29,7 @@ const MOVED: &[&str] = &[
     "Topic",
     "ResponseTopicConfigured",
     "PublishQoS",
+    "VirtualHost",
     "ca_file",
     "certificate",
     "key",
@@ -111,6 +112,30 @@ fn written_out(controller: &Section, url: &Url) -> Vec<Section> {
                 section("controller_mtp", &name("link"), &link, &[]),
             ]
         }
+        Scheme::Stomp | Scheme::Stomps => {
+            let (stomp, mtp, topics) = (name("stomp"), name("mtp"), Topics::of(controller, url));
+            let (username, password) = credentials(controller, url);
+            let connection = [
+                ("Host", &*url.host),
+                ("Port", &port),
+                ("EnableEncryption", flag(tls)),
+                ("VirtualHost", controller.text("VirtualHost").unwrap_or_default()),
+                ("Username", username.as_deref().unwrap_or_default()),
+                ("Password", password.as_deref().unwrap_or_default()),
+            ];
+            let own = [("Protocol", "STOMP"), ("stomp", &stomp), ("Destination", &topics.response)];
+            let link = [
+                ("controller", &*controller.name),
+                ("Protocol", "STOMP"),
+                ("stomp", &stomp),
+                ("Destination", &topics.controller),
+            ];
+            vec![
+                section("stomp", &stomp, &connection, &files),
+                section("mtp", &mtp, &own, &[]),
+                section("controller_mtp", &name("link"), &link, &[]),
+            ]
+        }
         Scheme::Ws | Scheme::Wss if url.listen => {
             let own = [
                 ("Protocol", "WebSocket"),
@@ -149,8 +174,7 @@ fn written_out(controller: &Section, url: &Url) -> Vec<Section> {
 fn client_options(controller: &Section, url: &Url) -> Vec<(&'static str, String)> {
     let oktopus = value(controller, "preset") == "oktopus";
     let given = |option: &str| controller.text(option).map(str::to_owned);
-    let username = given("Username").or_else(|| url.username.clone());
-    let password = given("Password").or_else(|| url.password.clone());
+    let (username, password) = credentials(controller, url);
     // Oktopus takes the endpoint id for the user, and loses track of agents whose client id changes.
     let own_id = |wanted: bool| wanted.then(|| OWN_ID.to_owned());
     let username = username.or_else(|| own_id(oktopus && password.is_some()));
@@ -168,7 +192,13 @@ fn client_options(controller: &Section, url: &Url) -> Vec<(&'static str, String)
     options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// The topics of an MQTT controller: what is given, else what its preset says.
+/// What the broker wants to know: what is given as options, else in the address.
+fn credentials(controller: &Section, url: &Url) -> (Option<String>, Option<String>) {
+    let given = |option: &str| controller.text(option).map(str::to_owned);
+    (given("Username").or_else(|| url.username.clone()), given("Password").or_else(|| url.password.clone()))
+}
+
+/// The topics or destinations of a broker's controller: what is given, else what its preset says.
 struct Topics {
     controller: String,
     response: String,
@@ -176,9 +206,16 @@ struct Topics {
 
 impl Topics {
     fn of(controller: &Section, url: &Url) -> Self {
-        let in_path = Some(url.path.trim_start_matches('/')).filter(|topic| !topic.is_empty());
+        let stomp = matches!(url.scheme, Scheme::Stomp | Scheme::Stomps);
+        // A STOMP destination usually begins with a slash, an MQTT topic never should.
+        let in_path = if stomp { &*url.path } else { url.path.trim_start_matches('/') };
+        let in_path = Some(in_path).filter(|topic| !matches!(*topic, "" | "/"));
         let (to_controller, to_agent) = match value(controller, "preset") {
             "oktopus" => ("oktopus/usp/v1/controller".to_owned(), format!("oktopus/usp/v1/agent/{OWN_ID}")),
+            _ if stomp => (
+                format!("/queue/usp.controller.{}", value(controller, "EndpointID")),
+                format!("/queue/usp.agent.{OWN_ID}"),
+            ),
             _ => (format!("usp/controller/{}", value(controller, "EndpointID")), format!("usp/agent/{OWN_ID}")),
         };
         Self {

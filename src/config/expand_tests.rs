@@ -77,6 +77,48 @@ fn a_topic_in_the_path_and_a_topic_option() {
 }
 
 #[test]
+fn a_stomp_server() {
+    let text = "config controller 'acs'
+ option url 'stomps://user:p%40ss@acs.example.net/queue/usp.acs'
+ option EndpointID 'proto::acs'
+ option VirtualHost 'usp'
+ option ca_file '/ca.pem'\n";
+    let long = "config controller 'acs'
+EndpointID 'proto::acs'
+
+config stomp 'acs_stomp'
+Host 'acs.example.net'
+Port '61614'
+EnableEncryption '1'
+VirtualHost 'usp'
+Username 'user'
+Password 'p@ss'
+ca_file '/ca.pem'
+
+config mtp 'acs_mtp'
+Protocol 'STOMP'
+stomp 'acs_stomp'
+Destination '/queue/usp.agent.{EndpointID}'
+
+config controller_mtp 'acs_link'
+controller 'acs'
+Protocol 'STOMP'
+stomp 'acs_stomp'
+Destination '/queue/usp.acs'";
+    assert_eq!(expanded(text), long);
+    let plain = expanded(
+        "config controller 'a'\n option url 'stomp://h/'\n option EndpointID c\n option ResponseTopicConfigured /topic/me\n",
+    );
+    for line in
+        ["Port '61613'", "EnableEncryption '0'", "Destination '/queue/usp.controller.c'", "Destination '/topic/me'"]
+    {
+        assert!(plain.contains(line), "{line} is not in\n{plain}");
+    }
+    let oktopus = expanded("config controller 'o'\n option url 'stomp://h'\n option preset oktopus\n");
+    assert!(oktopus.contains("Destination 'oktopus/usp/v1/agent/{EndpointID}'"), "{oktopus}");
+}
+
+#[test]
 fn a_websocket() {
     let text = "config controller 'acs'\n option url 'wss://[2001:db8::1]:8443/a%20b'\n option EndpointID 'x'\n option ca_file '/ca.pem'\n";
     let long = "config controller 'acs'

@@ -9,14 +9,15 @@ use std::fmt;
 /// A connection, or a place where connections are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The section it comes from: `mqtt` (client), `controller_mtp` (WebSocket client), `mtp` (WebSocket server) or
-    /// `unix_socket`.
+    /// The section it comes from: `mqtt` (client), `stomp` (connection), `controller_mtp` (WebSocket client), `mtp`
+    /// (WebSocket server) or `unix_socket`.
     pub section: Box<str>,
     /// The `mtp` section whose status it is; None for a WebSocket client.
     pub mtp: Option<Box<str>>,
     /// How it connects. Another value means another connection.
     pub transport: Transport,
-    /// MQTT: subscription filters beside the response topic, with their quality of service.
+    /// MQTT: subscription filters beside the response topic, with their quality of service. STOMP: the agent's
+    /// destination, where there is one.
     pub filters: Vec<(Box<str>, u8)>,
     /// The controllers that are reached through it; to a server, and at a UNIX socket, any controller may come.
     pub controllers: Vec<Reach>,
@@ -38,6 +39,8 @@ impl Link {
 pub enum Transport {
     /// A client of a broker.
     Mqtt(Mqtt),
+    /// A connection to a STOMP server.
+    Stomp(Stomp),
     /// A WebSocket client of a controller.
     WebSocketClient(WebSocketClient),
     /// A WebSocket server for controllers.
@@ -64,7 +67,7 @@ pub struct Reach {
     pub section: Box<str>,
     /// The lowest that works is used.
     pub order: u32,
-    /// MQTT: the topic the controller listens to.
+    /// The MQTT topic or STOMP destination the controller listens to.
     pub topic: Box<str>,
     /// MQTT: responses are retained.
     pub retain_response: bool,
@@ -95,6 +98,21 @@ pub struct Mqtt {
     /// ResponseTopicConfigured of the MTP.
     pub response_topic: Box<str>,
     pub publish_qos: u8,
+}
+
+/// A connection to a STOMP server. The agent's destination is no part of it: it changes without a new connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in Device.STOMP.Connection.{i}.
+pub struct Stomp {
+    pub host: Box<str>,
+    pub port: u16,
+    pub tls: Option<Files>,
+    pub virtual_host: Box<str>,
+    pub username: Box<str>,
+    pub password: Secret,
+    /// Outgoing and incoming, in milliseconds; None where they are off.
+    pub heartbeats: Option<(u32, u32)>,
+    pub retry: Retry,
 }
 
 /// A WebSocket client of a controller.
@@ -209,6 +227,7 @@ impl<'a> Reader<'a> {
     fn mtp(&mut self, mtp: &'a Section) {
         match value(mtp, "Protocol") {
             "MQTT" => self.mqtt(mtp),
+            "STOMP" => self.stomp(mtp),
             "WebSocket" => {
                 let transport = Transport::WebSocketServer(self.server(mtp));
                 self.links.push(link(mtp, Some(mtp), transport));
@@ -265,6 +284,43 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn stomp(&mut self, mtp: &'a Section) {
+        let Some(connection) = self.named("stomp", value(mtp, "stomp")) else {
+            return self.warn(mtp, "option stomp names no stomp section, so it is not used");
+        };
+        if !truth(connection, "Enable") {
+            return;
+        }
+        if self.links.iter().any(|link| link.section == connection.name) {
+            return self.warn(mtp, format!("stomp section '{}' is used by another mtp already", connection.name));
+        }
+        if value(connection, "Host").is_empty() {
+            return self.warn(connection, "no Host, so it is not used");
+        }
+        let transport = Transport::Stomp(self.connection(connection));
+        let destination = self.filled(value(mtp, "Destination"));
+        let filters = if destination.is_empty() { Vec::new() } else { vec![(destination, 0)] };
+        self.links.push(Link { filters, ..link(connection, Some(mtp), transport) });
+    }
+
+    fn connection(&self, connection: &Section) -> Stomp {
+        let beats = || (number(connection, "OutgoingHeartbeat"), number(connection, "IncomingHeartbeat"));
+        Stomp {
+            host: value(connection, "Host").into(),
+            port: word(number(connection, "Port")),
+            tls: truth(connection, "EnableEncryption").then(|| self.files(connection)),
+            virtual_host: value(connection, "VirtualHost").into(),
+            username: self.filled(value(connection, "Username")),
+            password: Secret(value(connection, "Password").into()),
+            heartbeats: truth(connection, "EnableHeartbeats").then(beats),
+            retry: Retry {
+                minimum: number(connection, "ServerRetryInitialInterval"),
+                multiplier: number(connection, "ServerRetryIntervalMultiplier"),
+                maximum: Some(number(connection, "ServerRetryMaxInterval")),
+            },
+        }
+    }
+
     fn server(&self, mtp: &Section) -> WebSocketServer {
         WebSocketServer {
             address: value(mtp, "address").into(),
@@ -315,7 +371,7 @@ impl<'a> Reader<'a> {
         }
         let reach = self.reach(way, controller);
         match value(way, "Protocol") {
-            "MQTT" => self.through_broker(way, reach),
+            protocol @ ("MQTT" | "STOMP") => self.through_broker(way, protocol, reach),
             "UDS" => self.through_socket(way, reach),
             "WebSocket" if value(way, "Host").is_empty() => {
                 let servers =
@@ -336,21 +392,22 @@ impl<'a> Reader<'a> {
             endpoint_id: value(controller, "EndpointID").into(),
             section: way.name.clone(),
             order: number(way, "Order"),
-            topic: self.filled(value(way, "Topic")),
+            topic: self.filled(value(way, if value(way, "Protocol") == "STOMP" { "Destination" } else { "Topic" })),
             retain_response: truth(way, "PublishRetainResponse"),
             retain_notify: truth(way, "PublishRetainNotify"),
         }
     }
 
-    fn through_broker(&mut self, way: &'a Section, reach: Reach) {
-        let wanted = value(way, "mtp");
-        let fits = |link: &&mut Link| match (&link.transport, &link.mtp) {
-            (Transport::Mqtt(_), Some(mtp)) => wanted.is_empty() || **mtp == *wanted,
+    fn through_broker(&mut self, way: &'a Section, protocol: &str, reach: Reach) {
+        let (mtp, connection) = (value(way, "mtp"), value(way, "stomp"));
+        let fits = |link: &&mut Link| match (&link.transport, protocol) {
+            (Transport::Mqtt(_), "MQTT") => mtp.is_empty() || link.mtp.as_deref() == Some(mtp),
+            (Transport::Stomp(_), "STOMP") => connection.is_empty() || *link.section == *connection,
             _ => false,
         };
         match self.links.iter_mut().find(fits) {
             Some(link) => link.controllers.push(reach),
-            None => self.warn(way, "there is no enabled MQTT mtp section for it, so it is not used"),
+            None => self.warn(way, format!("there is no enabled {protocol} mtp section for it, so it is not used")),
         }
     }
 

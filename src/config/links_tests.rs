@@ -96,10 +96,43 @@ config controller_mtp 'l'\n option controller c\n option Protocol WebSocket\n op
 }
 
 #[test]
+fn a_stomp_server_with_the_standards_defaults() {
+    let text = "config controller 'acs'\n option url 'stomp://u:p@h/to'\n option EndpointID c\n";
+    let link = only(text);
+    let Transport::Stomp(stomp) = &link.transport else { panic!("{link:?}") };
+    assert_eq!((&*stomp.host, stomp.port, &stomp.tls, stomp.heartbeats), ("h", 61613, &None, None));
+    assert_eq!((&*stomp.virtual_host, &*stomp.username), ("", "u"));
+    assert_eq!(stomp.retry, Retry { minimum: 60, multiplier: 2000, maximum: Some(30720) });
+    assert_eq!((&*link.section, link.mtp.as_deref()), ("acs_stomp", Some("acs_mtp")));
+    assert_eq!(link.filters, [("/queue/usp.agent.os::00D09E-1".into(), 0)]);
+    assert_eq!(&*link.controllers[0].topic, "/to");
+    assert!(!format!("{link:?}").contains("\"p\""), "a log would show the password");
+    let other = only(&format!("{text} option ResponseTopicConfigured /topic/other\n"));
+    assert_eq!(other.transport, link.transport, "another destination needs no other connection");
+}
+
+#[test]
+fn a_stomp_connection_in_the_long_form() {
+    let sections = "config stomp 's'\n option Host h\n option EnableHeartbeats 1\n option OutgoingHeartbeat 15000\n
+config mtp 'm'\n option Protocol STOMP\n option stomp s\n
+config controller 'c'\n
+config controller_mtp\n option controller c\n option Protocol STOMP\n option Destination q\n";
+    let link = only(sections);
+    let Transport::Stomp(stomp) = &link.transport else { panic!("{link:?}") };
+    assert_eq!((stomp.heartbeats, stomp.tls.is_some()), (Some((15000, 0)), true));
+    assert_eq!((link.filters.len(), link.controllers.len()), (0, 1));
+    let (links, warnings) = read(&format!("{sections} option stomp other\n"));
+    assert_eq!((links.len(), warnings.len()), (0, 1), "another connection is asked for: {warnings:?}");
+    let (links, warnings) = read(&format!("{sections}\nconfig mtp 'n'\n option Protocol STOMP\n option stomp s\n"));
+    assert!(links.len() == 1 && warnings[0].contains("already"), "{warnings:?}");
+}
+
+#[test]
 fn nothing_is_left_out_without_a_word() {
     let (links, warnings) = read(
         "config mtp 'm'\n option Protocol MQTT\n option mqtt nobody\n
-config mtp 's'\n option Protocol STOMP\n
+config mtp 's'\n option Protocol CoAP\n
+config mtp 't'\n option Protocol STOMP\n
 config controller_mtp\n option controller nobody\n option Protocol MQTT\n
 config controller 'c'\n
 config controller_mtp\n option controller c\n option Protocol MQTT\n
@@ -108,12 +141,12 @@ config unix_socket 'x'\n
 config controller_mtp\n option controller c\n option Protocol UDS\n option unix_socket x\n",
     );
     assert_eq!(links, []);
-    assert_eq!(warnings.len(), 6, "{warnings:?}");
+    assert_eq!(warnings.len(), 7, "{warnings:?}");
 }
 
 #[test]
 fn what_is_disabled_is_no_link() {
-    for url in ["ws://h", "mqtt://h"] {
+    for url in ["ws://h", "mqtt://h", "stomp://h"] {
         let text = format!("config controller 'c'\n option url '{url}'\n option Enable 0\n");
         assert_eq!(read(&text), (vec![], vec![]));
     }

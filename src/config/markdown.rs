@@ -8,8 +8,8 @@ const INTRODUCTION: &str = "\
 
 <!-- Made by `usp-agent check --print-options > docs/configuration.md`; a test compares. -->
 
-The one truth for what an owner or a controller configures; `Device.LocalAgent.`, `Device.MQTT.` and their tables are
-views on it. A controller needs three options:
+The one truth for what an owner or a controller configures; `Device.LocalAgent.`, `Device.MQTT.`, `Device.STOMP.` and
+their tables are views on it. A controller needs three options:
 
 ```
 config controller 'acs'
@@ -19,11 +19,12 @@ config controller 'acs'
 ```
 
 `url` is a short form. It stands for sections of the types below, named after the controller: `mqtt 'acs_mqtt'`,
-`mtp 'acs_mtp'` and `controller_mtp 'acs_link'` for a broker; `controller_mtp 'acs_link'` for `ws://` and `wss://`;
-`mtp 'acs_mtp'` for `listen ws://[::]:8183/usp`, where the controller connects to the agent; for a UNIX socket
+`mtp 'acs_mtp'` and `controller_mtp 'acs_link'` for an MQTT broker; with `stomp 'acs_stomp'` likewise for a STOMP
+server, where the path of the `url` is the controller's destination; `controller_mtp 'acs_link'` for `ws://` and
+`wss://`; `mtp 'acs_mtp'` for `listen ws://[::]:8183/usp`, where the controller connects to the agent; for a UNIX socket
 (`unix:///path`, or `listen unix:///path`) `unix_socket 'acs_socket'` and the sections that use it. The data model shows
 these sections as if they were in the file. When a controller changes one of them, the long form is written to the
-file and `url` goes. `{EndpointID}` in a topic is the agent's own endpoint id.
+file and `url` goes. `{EndpointID}` in a topic or destination is the agent's own endpoint id.
 
 A controller may be reached in several ways, each a `controller_mtp` section: the connected ones of the lowest `Order`
 carry what the agent sends of itself, all of them where several have that number. An answer goes back where the request

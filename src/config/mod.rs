@@ -111,7 +111,7 @@ fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
 
 /// Other sections refer to these by name; the generated name of one without moves when the file changes.
 fn nameless(section: &Section) -> Option<Warning> {
-    let referred = ["controller", "mtp", "mqtt", "role", "unix_socket"].contains(&&*section.kind);
+    let referred = ["controller", "mtp", "mqtt", "stomp", "role", "unix_socket"].contains(&&*section.kind);
     let advice = || format!("give the section a name: config {} 'name'", section.kind);
     (section.anonymous && referred).then(|| warning(section, section.line, advice()))
 }

@@ -78,7 +78,7 @@ const fn required(row: Row) -> Row {
 pub const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The MTPs this build speaks.
-pub const PROTOCOLS: &[&str] = &["MQTT", "WebSocket", "UDS"];
+pub const PROTOCOLS: &[&str] = &["MQTT", "STOMP", "WebSocket", "UDS"];
 
 /// Where the agent of a USP broker listens.
 pub const AGENT_SOCKET: &str = "/var/run/usp/broker_agent_path";
@@ -127,7 +127,7 @@ pub const KINDS: &[Kind] = &[
         object: "Device.LocalAgent.Controller.{i}.",
         doc: "a controller the agent knows; no other may speak to it",
         options: &[
-            row("url", Url, "", "", "short form: mqtt://, mqtts://, ws://, wss:// host[:port][/path], unix:///path, or `listen ws://[::]:8183/usp`, `listen unix:///path`"),
+            row("url", Url, "", "", "short form: mqtt(s)://, stomp(s)://, ws(s):// host[:port][/path], unix:///path, or `listen ws://[::]:8183/usp`, `listen unix:///path`"),
             row("preset", Word(&["plain", "oktopus"]), "plain", "", "short form: the topics and paths this kind of controller expects"),
             required(row("EndpointID", Endpoint, "", "EndpointID", "the controller's endpoint id")),
             ENABLE,
@@ -147,9 +147,10 @@ pub const KINDS: &[Kind] = &[
             row("Password", Secret, "", "", "short form: of the broker"),
             row("ClientID", Text, "", "", "short form: MQTT client id"),
             row("ProtocolVersion", Word(&["3.1.1", "5.0"]), "", "", "short form: of MQTT"),
-            row("Topic", Text, "", "", "short form: MQTT topic the controller listens to"),
-            row("ResponseTopicConfigured", Text, "", "", "short form: MQTT topic the agent listens to"),
+            row("Topic", Text, "", "", "short form: MQTT topic or STOMP destination the controller listens to"),
+            row("ResponseTopicConfigured", Text, "", "", "short form: MQTT topic or STOMP destination the agent listens to"),
             row("PublishQoS", Number(0, 2), "", "", "short form: MQTT quality of service"),
+            row("VirtualHost", Text, "", "", "short form: STOMP virtual host"),
             CA,
             CERTIFICATE,
             KEY,
@@ -177,6 +178,8 @@ pub const KINDS: &[Kind] = &[
             row("PublishRetainResponse", Bool, "0", "MQTT.PublishRetainResponse", "MQTT: responses are retained by the broker"),
             row("PublishRetainNotify", Bool, "0", "MQTT.PublishRetainNotify", "MQTT: notifications are retained by the broker"),
             row("unix_socket", Section("unix_socket"), "", "UDS.UnixDomainSocketRef", "UDS: the socket it is reached at"),
+            row("stomp", Section("stomp"), "", "STOMP.Reference", "STOMP: the connection it goes through; left out: the first one in use"),
+            row("Destination", Text, "", "STOMP.Destination", "STOMP: the destination the controller listens to"),
             CA,
             CERTIFICATE,
             KEY,
@@ -185,7 +188,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "mtp",
         object: "Device.LocalAgent.MTP.{i}.",
-        doc: "a way the agent is reached: an MQTT client with its topic, a WebSocket server, or a UNIX socket",
+        doc: "a way the agent is reached: an MQTT client with its topic, a STOMP connection with its destination, a WebSocket server, or a UNIX socket",
         options: &[
             ENABLE,
             ALIAS,
@@ -194,6 +197,8 @@ pub const KINDS: &[Kind] = &[
             row("mqtt", Section("mqtt"), "", "MQTT.Reference", "MQTT: the client it uses; required there"),
             row("ResponseTopicConfigured", Text, "", "MQTT.ResponseTopicConfigured", "MQTT: the topic the agent listens to; {EndpointID} is filled in"),
             row("PublishQoS", Number(0, 2), "1", "MQTT.PublishQoS", "MQTT: quality of service of what is published"),
+            row("stomp", Section("stomp"), "", "STOMP.Reference", "STOMP: the connection it uses; required there"),
+            row("Destination", Text, "", "STOMP.Destination", "STOMP: the destination the agent listens to where the server names none; {EndpointID} is filled in"),
             list("Interfaces", Text, "WebSocket.Interfaces", "WebSocket: the network interfaces it serves; left out: all"),
             row("address", Text, "::", "", "WebSocket: the address it listens at"),
             row("Port", Number(1, 65535), "8183", "WebSocket.Port", "WebSocket: the port it listens at"),
@@ -255,6 +260,30 @@ pub const KINDS: &[Kind] = &[
             ALIAS,
             required(row("Topic", Text, "", "Topic", "topic filter")),
             row("QoS", Number(0, 2), "0", "QoS", "quality of service"),
+        ],
+    },
+    Kind {
+        name: "stomp",
+        object: "Device.STOMP.Connection.{i}.",
+        doc: "a connection to a STOMP server",
+        options: &[
+            ENABLE,
+            ALIAS,
+            required(row("Host", Text, "", "Host", "name or address of the server")),
+            row("Port", Number(1, 65535), "61613", "Port", "its port"),
+            row("EnableEncryption", Bool, "1", "EnableEncryption", "TLS"),
+            row("VirtualHost", Text, "", "VirtualHost", "left out: the server's default one, `/`"),
+            row("Username", Text, "", "Username", "for the server; {EndpointID} is filled in"),
+            row("Password", Secret, "", "Password", "for the server"),
+            row("EnableHeartbeats", Bool, "0", "EnableHeartbeats", "1 agrees on heart-beats with the server"),
+            row("OutgoingHeartbeat", Number(0, ANY), "0", "OutgoingHeartbeat", "milliseconds between the agent's heart-beats; 0 for none"),
+            row("IncomingHeartbeat", Number(0, ANY), "0", "IncomingHeartbeat", "milliseconds between the server's heart-beats; 0 for none"),
+            row("ServerRetryInitialInterval", Number(1, 65535), "60", "ServerRetryInitialInterval", "seconds within which the first new try is made"),
+            row("ServerRetryIntervalMultiplier", Number(1000, 65535), "2000", "ServerRetryIntervalMultiplier", "thousandths by which that time grows"),
+            row("ServerRetryMaxInterval", Number(1, ANY), "30720", "ServerRetryMaxInterval", "seconds it grows to at most"),
+            CA,
+            CERTIFICATE,
+            KEY,
         ],
     },
     Kind {

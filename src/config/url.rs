@@ -35,6 +35,10 @@ pub enum Scheme {
     Wss,
     /// `unix://`
     Unix,
+    /// `stomp://`
+    Stomp,
+    /// `stomps://`
+    Stomps,
 }
 
 /// Why a text is no such address.
@@ -61,11 +65,13 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "an address starts with mqtt://, mqtts://, ws://, wss://, unix:// or `listen ws://`",
+            Self::Scheme => {
+                "an address starts with mqtt://, mqtts://, stomp://, stomps://, ws://, wss://, unix:// or `listen ws://`"
+            }
             Self::Listen => "only ws://, wss:// and unix:// can listen",
             Self::Host => "the host must be a name, an IPv4 address, or an IPv6 address in []",
             Self::Path => "after unix:// comes the absolute path of the socket's file",
-            Self::User => "only mqtt:// and mqtts:// take user:password@",
+            Self::User => "only mqtt(s):// and stomp(s):// take user:password@",
             Self::Port => "the port must be a number from 1 to 65535",
             Self::Percent => "% must be followed by two hexadecimal digits",
             Self::Stray => "an address has no blanks, no ? and no #",
@@ -76,12 +82,12 @@ impl fmt::Display for Error {
 impl Scheme {
     /// TLS.
     pub fn encrypted(self) -> bool {
-        matches!(self, Self::Mqtts | Self::Wss)
+        matches!(self, Self::Mqtts | Self::Wss | Self::Stomps)
     }
 
-    /// MQTT rather than WebSocket.
-    pub fn mqtt(self) -> bool {
-        matches!(self, Self::Mqtt | Self::Mqtts)
+    /// Through a broker: MQTT or STOMP.
+    pub fn brokered(self) -> bool {
+        !matches!(self, Self::Ws | Self::Wss | Self::Unix)
     }
 
     fn port(self, listen: bool) -> u16 {
@@ -92,6 +98,8 @@ impl Scheme {
             Self::Ws => 80,
             Self::Wss => 443,
             Self::Unix => 0,
+            Self::Stomp => 61613,
+            Self::Stomps => 61614,
         }
     }
 }
@@ -110,9 +118,11 @@ impl Url {
             "ws" => Scheme::Ws,
             "wss" => Scheme::Wss,
             "unix" => Scheme::Unix,
+            "stomp" => Scheme::Stomp,
+            "stomps" => Scheme::Stomps,
             _ => return Err(Error::Scheme),
         };
-        if listen && scheme.mqtt() {
+        if listen && scheme.brokered() {
             return Err(Error::Listen);
         }
         if rest.chars().any(|c| c.is_whitespace() || c.is_control() || c == '?' || c == '#') {
@@ -127,7 +137,7 @@ impl Url {
             Some((userinfo, place)) => (Some(userinfo), place),
             None => (None, authority),
         };
-        if userinfo.is_some() && !scheme.mqtt() {
+        if userinfo.is_some() && !scheme.brokered() {
             return Err(Error::User);
         }
         let (username, password) = credentials(userinfo)?;
@@ -214,6 +224,8 @@ mod tests {
     fn schemes_bring_their_ports() {
         let ports = ["mqtt://h", "mqtts://h", "ws://h", "wss://h", "listen ws://[::]"].map(|text| url(text).port);
         assert_eq!(ports, [1883, 8883, 80, 443, 8183]);
+        assert_eq!(["stomp://h", "stomps://h"].map(|text| url(text).port), [61613, 61614]);
+        assert!(url("stomps://u:p@h/queue/c").scheme.encrypted() && !url("stomp://h").scheme.encrypted());
         assert!(url("listen wss://0.0.0.0:8443/usp").listen);
     }
 
@@ -238,6 +250,7 @@ mod tests {
             ("http://h", Error::Scheme),
             ("h:1883", Error::Scheme),
             ("listen mqtt://h", Error::Listen),
+            ("listen stomp://h", Error::Listen),
             ("mqtt://", Error::Host),
             ("mqtt://[::1", Error::Host),
             ("mqtt://[host]", Error::Host),

@@ -7,7 +7,7 @@ use crate::backend::uci::{Package, Section};
 use crate::config::links::{Reach, Transport};
 use crate::config::{self, Warning};
 use crate::model::Facts;
-use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
+use crate::mtp::{Channel, Destination, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
 use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
@@ -40,6 +40,8 @@ struct Running {
     up: order::Map<u32, Peer>,
     /// Tries since it was last up.
     tries: u32,
+    /// What ended the last of them.
+    fault: Fault,
 }
 
 impl Links {
@@ -107,7 +109,8 @@ impl Links {
         match settings::start(&link, before, id, (own_id, &self.clock), self.events.clone()) {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
-                let running = Running { settings: link, handle, task, up: order::Map::new(), tries: 0 };
+                let running =
+                    Running { settings: link, handle, task, up: order::Map::new(), tries: 0, fault: Fault::Network };
                 running.show(facts);
                 self.running.insert(id, running);
             }
@@ -182,7 +185,10 @@ impl Links {
                 let link = self.running.get(&channel.link)?;
                 link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
             }
-            LinkEvent::Lost { channel, why, retry_in } => {
+            LinkEvent::Lost { channel, why, fault, retry_in } => {
+                if let Some(link) = self.running.get_mut(&channel.link) {
+                    link.fault = fault;
+                }
                 let input = self.lost(channel, &why, retry_in, facts);
                 self.show_filters(facts);
                 input
@@ -263,6 +269,10 @@ impl Running {
     fn adjust(&mut self, id: LinkId, wanted: config::links::Link, guests: &[(Box<str>, Box<str>)]) -> Vec<Input> {
         if wanted.filters != self.settings.filters {
             let _ = self.handle.commands.try_send(LinkCommand::Filters(wanted.filters.clone()));
+            // A STOMP link without a destination waits for its next try, which now is worth making.
+            if self.up.is_empty() && matches!(wanted.transport, Transport::Stomp(_)) {
+                let _ = self.handle.commands.try_send(LinkCommand::TryNow);
+            }
         }
         let rerouted = wanted.controllers != self.settings.controllers;
         self.settings = wanted;
@@ -280,6 +290,7 @@ impl Running {
     fn told(&self, peer: &Peer, guests: &[(Box<str>, Box<str>)]) -> Link {
         let protocol = match self.settings.transport {
             Transport::Mqtt(_) => Protocol::Mqtt { level: peer.mqtt_level },
+            Transport::Stomp(_) => Protocol::Stomp,
             Transport::WebSocketClient(_) | Transport::WebSocketServer(_) => Protocol::WebSocket,
             Transport::UnixSocket(_) => Protocol::UnixSocket,
         };
@@ -317,6 +328,22 @@ impl Running {
                 if let Some(mtp) = &self.settings.mtp {
                     facts.set("mtp", mtp, "Status", if peer.is_some() { "Up" } else { "Down" });
                     facts.set("mtp", mtp, "ResponseTopicDiscovered", discovered);
+                }
+            }
+            Transport::Stomp(_) => {
+                let status = match (peer, self.tries, self.fault) {
+                    (Some(_), ..) => "Enabled",
+                    (None, 0, _) => "Connecting",
+                    (None, _, Fault::Network) => "ServerNotPresent",
+                    (None, _, Fault::Peer) => "Error",
+                    (None, _, Fault::Configuration) => "Error_Misconfigured",
+                };
+                facts.set("stomp", section, "Status", status);
+                if let Some(mtp) = &self.settings.mtp {
+                    let named =
+                        peer.filter(|peer| peer.topic_from_server).and_then(|peer| peer.response_topic.as_deref());
+                    facts.set("mtp", mtp, "Status", if peer.is_some() { "Up" } else { "Down" });
+                    facts.set("mtp", mtp, "DestinationFromServer", named.unwrap_or_default());
                 }
             }
             Transport::WebSocketServer(_) => {
@@ -357,8 +384,8 @@ fn same_connection(one: &config::links::Link, other: &config::links::Link) -> bo
 /// What a section that is no link shows: links overwrite it.
 fn show_sections(package: &Package, facts: &mut Facts) {
     let package = config::expand(package);
-    for (kind, table, status) in [("mtp", "mtp", "Down"), ("mqtt", "mqtt", "Disabled")] {
-        let there: Vec<&str> = package.of_kind(kind).map(|section| &*section.name).collect();
+    for (table, status) in [("mtp", "Down"), ("mqtt", "Disabled"), ("stomp", "Disabled")] {
+        let there: Vec<&str> = package.of_kind(table).map(|section| &*section.name).collect();
         let gone = |key: &&str| !there.contains(key);
         let gone: Vec<String> = facts.keys(table).filter(gone).map(str::to_owned).collect();
         gone.iter().for_each(|key| facts.remove(table, key));

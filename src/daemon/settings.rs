@@ -1,8 +1,8 @@
 //! From the configuration's links to the settings of the transports.
 
-use crate::config::links::{Files, Link, Mqtt, Retry, Transport, WebSocketClient, WebSocketServer};
+use crate::config::links::{Files, Link, Mqtt, Retry, Stomp, Transport, WebSocketClient, WebSocketServer};
 use crate::config::options::CA_FILE;
-use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, tls, unix_socket, websocket};
+use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, stomp, tls, unix_socket, websocket};
 use crate::usp::endpoint_id::EndpointId;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -26,6 +26,10 @@ pub(super) fn start(
         Transport::Mqtt(client) => {
             let settings = broker(client, link, own_id, clock)?;
             let (handle, task) = mqtt::start(settings, id, events);
+            (handle, spawn_local(after(before, task)))
+        }
+        Transport::Stomp(connection) => {
+            let (handle, task) = stomp::start(stomp_server(connection, link, own_id, clock)?, id, events);
             (handle, spawn_local(after(before, task)))
         }
         Transport::WebSocketClient(client) => {
@@ -82,6 +86,27 @@ fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, clock: &tls::Clock) -
     })
 }
 
+fn stomp_server(
+    connection: &Stomp,
+    link: &Link,
+    own_id: &EndpointId,
+    clock: &tls::Clock,
+) -> Result<stomp::Settings, String> {
+    Ok(stomp::Settings {
+        host: connection.host.clone(),
+        port: connection.port,
+        tls: connection.tls.as_ref().map(|files| client_tls(files, None, clock)).transpose()?,
+        own_id: own_id.as_str().into(),
+        virtual_host: connection.virtual_host.clone(),
+        username: connection.username.clone(),
+        password: connection.password.0.clone(),
+        heartbeats: connection.heartbeats,
+        destination: link.filters.first().map(|(destination, _)| destination.clone()).unwrap_or_default(),
+        retry: backoff::Policy { from_zero: true, ..policy(connection.retry) },
+        limits: Limits::default(),
+    })
+}
+
 fn websocket_client(
     client: &WebSocketClient,
     own_id: &EndpointId,
@@ -122,6 +147,7 @@ fn policy(retry: Retry) -> backoff::Policy {
         minimum: Duration::from_secs(retry.minimum.into()),
         multiplier: Some(retry.multiplier),
         maximum: retry.maximum.map(|seconds| Duration::from_secs(seconds.into())),
+        from_zero: false,
     }
 }
 

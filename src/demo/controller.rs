@@ -31,7 +31,8 @@ pub const MAX_NOTIFICATIONS: usize = 256;
 /// The path of its WebSocket, and of an agent's.
 const PATH: &str = "/usp";
 /// Nobody else is waiting.
-const EAGER: backoff::Policy = backoff::Policy { minimum: Duration::from_millis(100), multiplier: None, maximum: None };
+const EAGER: backoff::Policy =
+    backoff::Policy { minimum: Duration::from_millis(100), multiplier: None, maximum: None, from_zero: false };
 
 /// A controller with one agent.
 #[derive(Debug)]

@@ -52,9 +52,12 @@ pub(super) fn assign(eval: &Eval<'_>, node: &Node) -> Staging {
     all
 }
 
+/// Of a functional key of several parameters each means something by itself, an empty one too (STOMP's VirtualHost):
+/// those read as they are.
 fn key_params<'e>(eval: &'e Eval<'_>, node: &Node) -> Vec<&'e Param> {
     let object = &eval.schema[node.object];
-    let keyed = |param: &&Param| object.keys.iter().any(|key| key.params.contains(&param.name));
+    let made_up = |key: &UniqueKey| !key.functional || key.params.len() == 1;
+    let keyed = |param: &&Param| object.keys.iter().any(|key| made_up(key) && key.params.contains(&param.name));
     object.params.iter().filter(keyed).collect()
 }
 

@@ -1,8 +1,7 @@
 //! How long to wait before the next try: the formulas of the specification, without clock or dice.
 //!
 //! The wait before try n is uniformly random in `[m*(k/1000)^(n-1), m*(k/1000)^n]`, n counted to 10
-//! (R-WS.19, R-MQTT.10, Notify and bulk data retries). STOMP draws from a range that starts at zero
-//! and needs a second [`Policy`] constructor when it comes.
+//! (R-WS.19, R-MQTT.10, Notify and bulk data retries); with STOMP it is in `[0, m*(k/1000)^(n-1)]`.
 
 use std::time::Duration;
 
@@ -19,12 +18,14 @@ pub struct Policy {
     pub multiplier: Option<u32>,
     /// ConnectRetryMaxInterval: no wait is longer.
     pub maximum: Option<Duration>,
+    /// STOMP: every range begins at zero and ends where the others begin (ServerRetryInitialInterval).
+    pub from_zero: bool,
 }
 
 impl Default for Policy {
     /// The factory defaults of R-WS.19: 5 seconds, doubling.
     fn default() -> Self {
-        Policy { minimum: Duration::from_secs(5), multiplier: Some(2000), maximum: None }
+        Policy { minimum: Duration::from_secs(5), multiplier: Some(2000), maximum: None, from_zero: false }
     }
 }
 
@@ -33,7 +34,10 @@ impl Policy {
     pub fn wait(&self, n: u32, fraction: f64) -> Duration {
         let drawn = match self.multiplier {
             Some(k) => {
-                let (low, high) = self.range(n, k);
+                let (low, high) = match (self.from_zero, self.range(n, k)) {
+                    (true, (low, _)) => (0.0, low),
+                    (false, range) => range,
+                };
                 low + (high - low) * fraction.clamp(0.0, 1.0)
             }
             None => self.minimum.as_secs_f64(),
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_largest_parameters_do_not_overflow() {
-        let policy = Policy { minimum: Duration::from_secs(65_535), multiplier: Some(65_535), maximum: None };
+        let policy = Policy { minimum: Duration::from_secs(65_535), multiplier: Some(65_535), ..Policy::default() };
         assert!(policy.wait(10, 1.0) > Duration::from_secs(1 << 40));
     }
 
@@ -147,6 +151,17 @@ mod tests {
         assert_eq!(backoff.tries(), 2);
         backoff.reset();
         assert_eq!(backoff.after_failure(0.0), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn with_stomp_every_range_begins_at_zero() {
+        let seconds = Duration::from_secs;
+        let policy =
+            Policy { minimum: seconds(60), maximum: Some(seconds(1000)), from_zero: true, ..Policy::default() };
+        let highest: Vec<_> = [1, 2, 3, 5, 6, 40].map(|n| policy.wait(n, 1.0)).into();
+        assert_eq!(highest, [60, 120, 240, 960, 1000, 1000].map(seconds));
+        assert!((1..12).all(|n| policy.wait(n, 0.0).is_zero()));
+        assert_eq!(policy.wait(2, 0.5), seconds(60));
     }
 
     #[test]

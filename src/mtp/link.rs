@@ -4,7 +4,7 @@
 
 use super::backoff::{Backoff, Policy, random_fraction};
 use super::report::{HELD_EVENTS, Reporter};
-use super::{Channel, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
+use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -25,17 +25,24 @@ pub(crate) struct Loss {
     pub(crate) unclean: bool,
     /// Trying again is of no use before the daemon sends new filters (R-MQTT.16).
     pub(crate) disabled: bool,
+    /// Where the fault lies.
+    pub(crate) fault: Fault,
 }
 
 impl Loss {
     /// Ended without a goodbye, or never began.
     pub(crate) fn unclean(why: impl Into<String>) -> Self {
-        Loss { why: why.into(), unclean: true, disabled: false }
+        Loss { why: why.into(), unclean: true, disabled: false, fault: Fault::Network }
     }
 
     /// Ended by a goodbye of either side.
     pub(crate) fn clean(why: impl Into<String>) -> Self {
-        Loss { why: why.into(), unclean: false, disabled: false }
+        Loss { why: why.into(), unclean: false, disabled: false, fault: Fault::Network }
+    }
+
+    /// The same, by another fault than the network's.
+    pub(crate) fn by(self, fault: Fault) -> Self {
+        Loss { fault, ..self }
     }
 }
 
@@ -43,7 +50,7 @@ impl Loss {
 pub(crate) struct Desk {
     pub(crate) commands: mpsc::Receiver<LinkCommand>,
     pub(crate) report: Reporter,
-    /// The newest MQTT filters that no session has taken up.
+    /// The newest filters that no session has taken up.
     pub(crate) filters: Option<Vec<(Box<str>, u8)>>,
 }
 
@@ -115,7 +122,7 @@ pub(crate) async fn keep_up<D: Dialer>(mut dialer: D, mut desk: Desk, policy: Po
             backoff.reset();
         }
         let retry_in = pause.retry_in();
-        desk.report.tell(LinkEvent::Lost { channel: ended, why: loss.why.into(), retry_in });
+        desk.report.tell(LinkEvent::Lost { channel: ended, why: loss.why.into(), fault: loss.fault, retry_in });
         if rest(&mut desk, pause, &mut backoff).await.is_none() {
             return;
         }

@@ -12,6 +12,7 @@ pub mod mqtt;
 mod pipe;
 mod report;
 mod server;
+pub mod stomp;
 mod stream;
 pub mod tls;
 pub mod unix_socket;
@@ -41,11 +42,11 @@ pub enum Destination {
     /// The peer of the channel (WebSocket, UNIX socket).
     #[default]
     Peer,
-    /// An MQTT topic.
+    /// An MQTT topic or a STOMP destination.
     Topic {
         /// The full topic.
         topic: Box<str>,
-        /// PublishRetainResponse or PublishRetainNotify.
+        /// PublishRetainResponse or PublishRetainNotify; ignored by STOMP.
         retain: bool,
     },
 }
@@ -53,9 +54,10 @@ pub enum Destination {
 /// What a link tells the daemon.
 #[derive(Debug)]
 pub enum LinkEvent {
-    /// The transport is up (MQTT: after a successful SUBACK; WebSocket: after the handshake).
+    /// The transport is up (MQTT: after a successful SUBACK; WebSocket: after the handshake; STOMP: after
+    /// SUBSCRIBE, and again for the same session when its destination changed).
     Connected {
-        /// The new session.
+        /// The session.
         channel: Channel,
         /// What is known of the other side.
         peer: Peer,
@@ -66,7 +68,7 @@ pub enum LinkEvent {
         channel: Channel,
         /// One record, at most `MAX_RECORD` bytes.
         bytes: Bytes,
-        /// MQTT response topic (5.0 property or 3.1.1 `/reply-to=`), or None.
+        /// MQTT response topic (5.0 property or 3.1.1 `/reply-to=`), STOMP `reply-to-dest`, or None.
         reply_to: Option<Box<str>>,
     },
     /// The connection, or the attempt at one, ended. The link goes on trying unless it is a server's session.
@@ -75,6 +77,8 @@ pub enum LinkEvent {
         channel: Channel,
         /// One sentence that names the fault and what to check.
         why: Box<str>,
+        /// Where the fault lies.
+        fault: Fault,
         /// Milliseconds until the next try, None where there is none.
         retry_in: Option<u64>,
     },
@@ -85,6 +89,18 @@ pub enum LinkEvent {
         /// One sentence.
         what: Box<str>,
     },
+}
+
+/// Where the fault lies that ended a session, or an attempt at one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fault {
+    /// The other side was not reached, or the connection broke.
+    #[default]
+    Network,
+    /// The other side refuses, or does not keep to the protocol.
+    Peer,
+    /// Nothing comes of it until the configuration, here or there, is another.
+    Configuration,
 }
 
 /// What is known of the other side of a session.
@@ -101,7 +117,10 @@ pub struct Peer {
     /// WebSocket server: the `eid` of the request URI or the `bbf-usp-protocol` extension; UNIX socket: of the handshake.
     pub endpoint_id: Option<Box<str>>,
     /// MQTT: the topic the other side answers to (Response Information, else ResponseTopicConfigured).
+    /// STOMP: the destination that is subscribed to.
     pub response_topic: Option<Box<str>>,
+    /// STOMP: the server named that destination.
+    pub topic_from_server: bool,
     /// MQTT: protocol level in use (5 or 4); 0 elsewhere.
     pub mqtt_level: u8,
     /// MQTT 5.0: the client identifier the broker assigned, to be kept in Client.{i}.ClientID.
@@ -135,8 +154,9 @@ pub enum LinkCommand {
         reason: Box<str>,
     },
     /// MQTT: the set of subscription filters changed; subscribe and unsubscribe the difference.
+    /// STOMP: the one destination to subscribe to.
     Filters(Vec<(Box<str>, u8)>),
-    /// Say goodbye and end the task (MQTT DISCONNECT, WebSocket Close 1000), within 2 seconds.
+    /// Say goodbye and end the task (MQTT and STOMP DISCONNECT, WebSocket Close 1000), within 2 seconds.
     Shutdown,
 }
 

@@ -27,7 +27,8 @@ use usp_agent::usp::wire::record::{NoSessionContextRecord, Record};
 
 /// How long an answer may take; TP-469 leaves it open, TR-369 asks for notifications within 10 seconds (R-NOT.0a).
 pub const PATIENCE: Duration = Duration::from_secs(20);
-const EAGER: backoff::Policy = backoff::Policy { minimum: Duration::from_millis(100), multiplier: None, maximum: None };
+const EAGER: backoff::Policy =
+    backoff::Policy { minimum: Duration::from_millis(100), multiplier: None, maximum: None, from_zero: false };
 
 /// A Notify as it came.
 #[derive(Debug, Clone)]

@@ -49,7 +49,7 @@ impl Link {
     /// The sentence of the next Lost, its session, and the wait.
     pub async fn lost(&mut self) -> (Channel, String, Option<u64>) {
         match self.event().await {
-            LinkEvent::Lost { channel, why, retry_in } => (channel, why.into(), retry_in),
+            LinkEvent::Lost { channel, why, retry_in, .. } => (channel, why.into(), retry_in),
             other => panic!("not lost: {other:?}"),
         }
     }

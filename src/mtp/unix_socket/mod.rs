@@ -41,7 +41,7 @@ impl Settings {
 
 /// Between 1 and 5 seconds, each time anew (R-UDS.5).
 const RETRY: backoff::Policy =
-    backoff::Policy { minimum: Duration::from_secs(1), multiplier: Some(5000), maximum: None };
+    backoff::Policy { minimum: Duration::from_secs(1), multiplier: Some(5000), maximum: None, from_zero: false };
 
 /// A client link: poll the future to make it work; it ends after Shutdown.
 pub fn start(
