@@ -1,13 +1,20 @@
 //! The real program with UNIX sockets, and with several transports to one controller at a time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/mosquitto.rs"]
+mod mosquitto;
 #[path = "support/scene.rs"]
 mod scene;
 
+use mosquitto::Mosquitto;
 use rustix::process::Signal;
 use scene::{SOON, Scene};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use usp_agent::demo::controller::Controller;
+use usp_agent::demo::controller::{Controller, Trouble};
+use usp_agent::mtp::mqtt::Version;
 use usp_agent::usp::endpoint_id::EndpointId;
 use usp_agent::usp::wire::msg::notify::Notification;
 
@@ -85,5 +92,117 @@ fn the_agent_listens_at_a_unix_socket() {
         assert!(scene.ended().await.success());
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         assert!(!std::path::Path::new(&path).exists());
+    });
+}
+
+/// The ways to one controller, each with a `Controller` of its own at its end.
+struct Ways {
+    websocket: Controller,
+    mqtt: Controller,
+    unix: Controller,
+    names: u32,
+}
+
+/// WebSocket, MQTT and a UNIX socket with these orders.
+fn three_ways(scene: &Scene, port: u16, broker: u16, orders: [u32; 3]) -> String {
+    let [websocket, mqtt, unix] = orders;
+    let path = socket(scene);
+    format!(
+        "config controller 'test'\n option EndpointID '{CONTROLLER}'\n option AllowUnencrypted 1\n list role full\n
+config controller_mtp 'w'\n option controller test\n option Protocol WebSocket\n option Order {websocket}\n option Host 127.0.0.1
+ option Port {port}\n option Path /usp\n option EnableEncryption 0\n option SessionRetryMinimumWaitInterval 1
+ option SessionRetryIntervalMultiplier 1000\n
+config mqtt 'broker'\n option BrokerAddress 127.0.0.1\n option BrokerPort {broker}\n
+config mtp 'own'\n option Protocol MQTT\n option mqtt broker\n option ResponseTopicConfigured usp/agent\n
+config controller_mtp 'm'\n option controller test\n option Protocol MQTT\n option Order {mqtt}\n option Topic usp/controller\n
+config unix_socket 'here'\n option Mode Connect\n option Path '{path}'\n
+config controller_mtp 'u'\n option controller test\n option Protocol UDS\n option Order {unix}\n option unix_socket here\n
+config subscription 'n'\n option controller test\n option ID name\n option NotifType ValueChange\n option Persistent 1
+ option NotifRetry 1\n list ReferenceList {HOST_NAME}\n
+{BOOT}"
+    )
+}
+
+impl Ways {
+    /// The router gets another name; the value, which `first` is told.
+    async fn rename(&mut self, scene: &Scene) -> String {
+        self.names += 1;
+        let name = format!("name-{}", self.names);
+        let old = scene.router.config("system").unwrap();
+        let line = old.lines().find(|line| line.contains("hostname")).unwrap();
+        scene.router.write_config("system", &old.replace(line, &format!("\toption hostname '{name}'"))).unwrap();
+        name
+    }
+
+    /// On which of the three the change arrives; the others are listened to for a while.
+    async fn told(&mut self, name: &str) -> Vec<&'static str> {
+        let ends = [("websocket", &mut self.websocket), ("mqtt", &mut self.mqtt), ("unix", &mut self.unix)];
+        let mut told = Vec::new();
+        for (way, end) in ends {
+            let patience = Duration::from_millis(if told.is_empty() { 1500 } else { 300 });
+            if has_heard(end, name, patience).await {
+                told.push(way);
+            }
+        }
+        told
+    }
+}
+
+async fn has_heard(end: &mut Controller, name: &str, patience: Duration) -> bool {
+    let is_it = |notify: &usp_agent::usp::wire::msg::Notify| match &notify.notification {
+        Some(Notification::ValueChange(change)) => change.param_value == name,
+        _ => false,
+    };
+    match end.notification(patience, is_it).await {
+        Ok(_) => true,
+        Err(trouble) => {
+            assert_eq!(trouble, Trouble::Silence);
+            false
+        }
+    }
+}
+
+#[test]
+fn the_next_way_takes_over_when_one_is_lost_and_the_better_one_when_it_is_back() {
+    Scene::play(|mut scene| async move {
+        let Some(broker) = Mosquitto::start(|_| "allow_anonymous true".into()) else { return };
+        let (websocket, port) = Controller::on_websocket(&own_id()).unwrap();
+        let mqtt = Controller::at_broker(&own_id(), broker.port, Version::V5, "usp/controller", "usp/agent");
+        let unix = Controller::at_socket(&own_id(), &socket(&scene));
+        let mut ways = Ways { websocket, mqtt, unix, names: 0 };
+        let broker_port = broker.port;
+        scene.start(&three_ways(&scene, port, broker_port, [1, 2, 3]));
+        for end in [&mut ways.websocket, &mut ways.mqtt, &mut ways.unix] {
+            end.agent(SOON).await.unwrap();
+        }
+        boot(&mut ways.websocket).await;
+        assert_eq!(ways.mqtt.value(HOST_NAME).await.unwrap(), "OpenWrt", "an answer goes back where it was asked");
+
+        let name = ways.rename(&scene).await;
+        assert_eq!(ways.told(&name).await, ["websocket"]);
+
+        ways.websocket.shut_down().await;
+        scene.until_logged("section=w event=lost").await;
+        let name = ways.rename(&scene).await;
+        assert_eq!(ways.told(&name).await, ["mqtt"]);
+
+        drop(broker);
+        scene.until_logged("section=broker event=lost").await;
+        let name = ways.rename(&scene).await;
+        assert_eq!(ways.told(&name).await, ["unix"]);
+
+        ways.websocket = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None);
+        ways.websocket.agent(SOON).await.unwrap();
+        let name = ways.rename(&scene).await;
+        assert_eq!(ways.told(&name).await, ["websocket"]);
+
+        // Equal orders carry the same notification; an answer on one of them settles it.
+        scene.router.write_config("usp-agent", &three_ways(&scene, port, broker_port, [1, 2, 1])).unwrap();
+        scene.signal(Signal::HUP);
+        scene.until_logged("event=reload").await;
+        ways.unix.value(HOST_NAME).await.unwrap();
+        let name = ways.rename(&scene).await;
+        assert_eq!(ways.told(&name).await, ["websocket", "unix"]);
+        assert_eq!((ways.unix.sessions(), ways.websocket.sessions()), (1, 1), "another Order is no new connection");
     });
 }

@@ -1,5 +1,8 @@
 //! The channels that are up, whom they reach, and who was greeted on them.
 //!
+//! What the agent sends of itself goes on the open channels of the lowest Controller.MTP.Order, on all of them where
+//! several have that number; the next number counts once none of those is left. Answers go back where they were asked.
+//!
 //! Before anything else a Connect record goes to a controller on every new channel, and again after a
 //! Disconnect record (R-MTP.6, R-MTP.8), where the controller wants one.
 
@@ -14,8 +17,11 @@ use std::rc::Rc;
 /// Controllers that one channel reaches at most.
 pub const MAX_ROUTES: usize = 32;
 
-/// Channels at the same time at most.
+/// Channels at the same time at most; likewise links that are awaited.
 pub const MAX_CHANNELS: usize = 128;
+
+/// How long a link that is tried for the first time is waited for before channels of a higher Order are used.
+const AWAITED_MS: u64 = 10_000;
 
 /// One established connection: the link, and which connection of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,7 +65,7 @@ pub struct Link {
 pub struct Route {
     /// Its section.
     pub controller: Rc<str>,
-    /// Controller.MTP.Order: the lowest is tried first.
+    /// Controller.MTP.Order: the lowest that is open is used.
     pub order: u32,
     /// Where it listens (MQTT topic, STOMP destination); None for a direct channel.
     pub topic: Option<Box<str>>,
@@ -85,7 +91,29 @@ pub enum ReplyTo {
 
 /// The channels that are up.
 #[derive(Debug, Default)]
-pub struct Channels(order::Map<ChannelId, Channel>);
+pub struct Channels {
+    up: order::Map<ChannelId, Channel>,
+    awaited: Vec<Awaited>,
+}
+
+/// A link that was begun and has neither come up nor failed.
+#[derive(Debug)]
+struct Awaited {
+    link: u32,
+    routes: Vec<Route>,
+    until_ms: u64,
+}
+
+/// An open way to a controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The channel.
+    pub channel: ChannelId,
+    /// On it.
+    pub to: ReplyTo,
+    /// The channel is encrypted.
+    pub encrypted: bool,
+}
 
 #[derive(Debug)]
 struct Channel {
@@ -109,33 +137,48 @@ pub struct Outgoing {
 impl Channels {
     /// A channel is up. One beyond [`MAX_CHANNELS`] is not listened to.
     pub fn connected(&mut self, id: ChannelId, mut link: Link, now_ms: u64) {
-        if self.0.len() >= MAX_CHANNELS {
+        if self.up.len() >= MAX_CHANNELS {
             log::warn!("channel={}.{} ignored limit={MAX_CHANNELS}", id.0, id.1);
             return;
         }
+        self.forget_awaited(id.0);
         link.routes.truncate(MAX_ROUTES);
-        self.0.insert(id, Channel { link, greeted: Vec::new(), up_since_ms: now_ms, asked: Vec::new() });
+        self.up.insert(id, Channel { link, greeted: Vec::new(), up_since_ms: now_ms, asked: Vec::new() });
     }
 
-    /// A channel is gone.
+    /// A link is tried for the first time, by which these controllers will be reached.
+    pub fn awaited(&mut self, link: u32, mut routes: Vec<Route>, now_ms: u64) {
+        self.forget_awaited(link);
+        if self.awaited.len() < MAX_CHANNELS {
+            routes.truncate(MAX_ROUTES);
+            self.awaited.push(Awaited { link, routes, until_ms: now_ms + AWAITED_MS });
+        }
+    }
+
+    fn forget_awaited(&mut self, link: u32) {
+        self.awaited.retain(|awaited| awaited.link != link);
+    }
+
+    /// A channel is gone, or was never there.
     pub fn lost(&mut self, id: ChannelId) {
-        self.0.remove(&id);
+        self.forget_awaited(id.0);
+        self.up.remove(&id);
     }
 
     /// The transport and the other side of a channel.
     pub fn link(&self, id: ChannelId) -> Option<&Link> {
-        self.0.get(&id).map(|c| &c.link)
+        self.up.get(&id).map(|c| &c.link)
     }
 
     /// The controllers a channel reaches.
     pub fn controllers(&self, id: ChannelId) -> Vec<Rc<str>> {
-        self.0.get(&id).map(|c| c.link.routes.iter().map(|r| r.controller.clone()).collect()).unwrap_or_default()
+        self.up.get(&id).map(|c| c.link.routes.iter().map(|r| r.controller.clone()).collect()).unwrap_or_default()
     }
 
     /// Something came from this controller; `asked` where it was a request and that is answered.
     /// A server's session learns here whom it reaches.
     pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>, asked: bool) {
-        let Some(channel) = self.0.get_mut(&id) else { return };
+        let Some(channel) = self.up.get_mut(&id) else { return };
         if asked && !channel.asked.contains(controller) && channel.asked.len() < MAX_ROUTES {
             channel.asked.push(controller.clone());
         }
@@ -147,14 +190,14 @@ impl Channels {
 
     /// After a Disconnect record the next record to this controller is a Connect record again.
     pub fn forget_greeting(&mut self, id: ChannelId, controller: &str) {
-        if let Some(channel) = self.0.get_mut(&id) {
+        if let Some(channel) = self.up.get_mut(&id) {
             channel.greeted.retain(|c| &**c != controller);
         }
     }
 
     /// The Connect record this controller is owed on this channel, if any; it counts as sent.
     pub fn greeting(&mut self, id: ChannelId, controller: &Controller, own: &EndpointId) -> Option<Outgoing> {
-        let channel = self.0.get_mut(&id)?;
+        let channel = self.up.get_mut(&id)?;
         let route = channel.link.routes.iter().find(|r| r.controller == controller.section)?;
         if !controller.connect_record || channel.greeted.contains(&controller.section) {
             return None;
@@ -165,25 +208,38 @@ impl Channels {
         Some(Outgoing { channel: id, to, record })
     }
 
-    /// The best channel to a controller for what it did not ask for, and where on it (lowest Order first).
-    /// A channel is no good while the controller's notifications are held back on it.
-    pub fn route(&self, controller: &Controller, now_ms: u64) -> Option<(ChannelId, ReplyTo)> {
-        let open = self.0.iter().filter(|(_, channel)| channel.held_until(controller).is_none_or(|at| at <= now_ms));
-        let routes = open.flat_map(|(id, c)| c.link.routes.iter().map(move |r| (r, *id, c.link.protocol)));
-        let mut routes: Vec<_> = routes.filter(|(r, ..)| r.controller == controller.section).collect();
-        order::sort_by_key(&mut routes, |(route, id, _)| (route.order, std::cmp::Reverse(*id)));
-        routes.into_iter().find_map(|(route, id, protocol)| Some((id, route.to(protocol, route.retain_notify)?)))
+    /// Where what a controller did not ask for is sent to it: the open ways of the lowest Order. A channel is not open
+    /// while the controller's notifications are held back on it; none counts while a link of this or a lower Order is
+    /// tried for the first time.
+    pub fn ways(&self, controller: &Controller, now_ms: u64) -> Vec<Way> {
+        let open = self.up.iter().filter(|(_, channel)| channel.held_until(controller).is_none_or(|at| at <= now_ms));
+        let routes = open.flat_map(|(id, c)| c.link.routes.iter().map(move |route| (*id, &c.link, route)));
+        let routes = routes.filter(|(.., route)| route.controller == controller.section);
+        let way = |(channel, link, route): (ChannelId, &Link, &Route)| {
+            let to = route.to(link.protocol, route.retain_notify)?;
+            Some((route.order, Way { channel, to, encrypted: link.peer.encrypted }))
+        };
+        let ways: Vec<(u32, Way)> = routes.filter_map(way).collect();
+        let Some(lowest) = ways.iter().map(|(order, _)| *order).min() else { return Vec::new() };
+        let comes = |awaited: &Awaited| awaited.until_ms > now_ms && awaited.order(controller) <= lowest;
+        if self.awaited.iter().any(comes) {
+            return Vec::new();
+        }
+        ways.into_iter().filter(|(order, _)| *order == lowest).map(|(_, way)| way).collect()
     }
 
-    /// When notifications held back for this controller may go.
-    pub fn held_until(&self, controller: &Controller) -> Option<u64> {
+    /// When to look again for ways to this controller, which is connected but not to be told of anything now.
+    pub fn held_until(&self, controller: &Controller, now_ms: u64) -> Option<u64> {
         let reach = |c: &&Channel| c.link.routes.iter().any(|r| r.controller == controller.section);
-        self.0.values().filter(reach).filter_map(|channel| channel.held_until(controller)).min()
+        self.up.values().find(reach)?;
+        let held = self.up.values().filter(reach).filter_map(|channel| channel.held_until(controller));
+        let awaited = self.awaited.iter().filter(|awaited| awaited.order(controller) < u32::MAX);
+        held.chain(awaited.map(|awaited| awaited.until_ms)).filter(|at| *at > now_ms).min()
     }
 
     /// Where an answer goes: where the request asked for it, else where the controller listens.
     pub fn answer_to(&self, id: ChannelId, controller: &str, reply_to: Option<Box<str>>) -> Option<ReplyTo> {
-        let link = &self.0.get(&id)?.link;
+        let link = &self.up.get(&id)?.link;
         let route = link.routes.iter().find(|r| &*r.controller == controller);
         let retain = route.is_some_and(|r| r.retain_response);
         match reply_to {
@@ -195,7 +251,7 @@ impl Channels {
 
     /// Every channel, for taking leave.
     pub fn all(&self) -> impl Iterator<Item = (ChannelId, &Link)> {
-        self.0.iter().map(|(id, channel)| (*id, &channel.link))
+        self.up.iter().map(|(id, channel)| (*id, &channel.link))
     }
 }
 
@@ -203,6 +259,14 @@ impl Channel {
     fn held_until(&self, controller: &Controller) -> Option<u64> {
         let held = controller.hold_notify > 0 && !self.asked.contains(&controller.section);
         held.then(|| self.up_since_ms + u64::from(controller.hold_notify) * 1000)
+    }
+}
+
+impl Awaited {
+    /// The lowest Order by which a controller will be reached; [`u32::MAX`] where it will not.
+    fn order(&self, controller: &Controller) -> u32 {
+        let routes = self.routes.iter().filter(|route| route.controller == controller.section);
+        routes.map(|route| route.order).min().unwrap_or(u32::MAX)
     }
 }
 
@@ -281,16 +345,63 @@ mod tests {
         assert_eq!(channels.answer_to(ChannelId(9, 9), "acs", None), None);
     }
 
-    #[test]
-    fn the_lowest_order_wins() {
+    /// The links of the ways to a controller.
+    fn ways(channels: &Channels, controller: &str, now_ms: u64) -> Vec<u32> {
         let settings = settings();
+        let ways = channels.ways(settings.controller(controller).unwrap(), now_ms);
+        ways.into_iter().map(|way| way.channel.0).collect()
+    }
+
+    fn direct(order: u32) -> Link {
+        link(Protocol::WebSocket, vec![route("acs", None, order)])
+    }
+
+    #[test]
+    fn the_lowest_order_wins_and_the_next_takes_over() {
         let mut channels = Channels::default();
-        channels.connected(ID, link(Protocol::WebSocket, vec![route("acs", None, 2)]), 0);
+        channels.connected(ID, direct(2), 0);
         channels.connected(ChannelId(2, 1), link(Protocol::Stomp, vec![route("acs", Some("q"), 1)]), 0);
-        let best = |channels: &Channels| channels.route(settings.controller("acs").unwrap(), 0).map(|(id, _)| id);
-        assert_eq!(best(&channels), Some(ChannelId(2, 1)));
+        channels.connected(ChannelId(3, 1), link(Protocol::Stomp, vec![route("acs", None, 0)]), 0);
+        assert_eq!(ways(&channels, "acs", 0), [2], "a broker without a topic is no way");
         channels.lost(ChannelId(2, 1));
-        assert_eq!(best(&channels), Some(ID));
+        assert_eq!(ways(&channels, "acs", 0), [1]);
+        channels.connected(ChannelId(2, 2), link(Protocol::Stomp, vec![route("acs", Some("q"), 1)]), 0);
+        assert_eq!(ways(&channels, "acs", 0), [2]);
+        assert_eq!(ways(&channels, "shy", 99_000), [0; 0]);
+    }
+
+    #[test]
+    fn equal_lowest_orders_go_in_parallel() {
+        let mut channels = Channels::default();
+        for (number, order) in [(1, 1), (2, 3), (3, 1), (4, 3)] {
+            channels.connected(ChannelId(number, 1), direct(order), 0);
+        }
+        assert_eq!(ways(&channels, "acs", 0), [1, 3]);
+        channels.lost(ChannelId(1, 1));
+        assert_eq!(ways(&channels, "acs", 0), [3]);
+        channels.lost(ChannelId(3, 1));
+        assert_eq!(ways(&channels, "acs", 0), [2, 4]);
+    }
+
+    #[test]
+    fn a_link_that_is_tried_for_the_first_time_is_waited_for_and_not_for_ever() {
+        let settings = settings();
+        let acs = settings.controller("acs").unwrap();
+        let mut channels = Channels::default();
+        channels.awaited(1, vec![route("acs", None, 1)], 1000);
+        channels.awaited(3, vec![route("acs", None, 3), route("shy", None, 1)], 1000);
+        assert_eq!(channels.held_until(acs, 1000), None, "nothing to look for while nothing is connected");
+        channels.connected(ChannelId(2, 1), direct(2), 1000);
+        assert_eq!(ways(&channels, "acs", 1000), [0; 0]);
+        assert_eq!(channels.held_until(acs, 1000), Some(11_000));
+        assert_eq!(ways(&channels, "acs", 11_000), [2]);
+        channels.lost(ChannelId(1, 0));
+        assert_eq!(ways(&channels, "acs", 1000), [2], "the first try has failed");
+        channels.awaited(1, vec![route("acs", None, 1)], 1000);
+        channels.connected(ChannelId(1, 1), direct(1), 1000);
+        assert_eq!(ways(&channels, "acs", 1000), [1]);
+        channels.lost(ChannelId(1, 1));
+        assert_eq!(ways(&channels, "acs", 1000), [2], "what was there once is not waited for");
     }
 
     #[test]
@@ -300,9 +411,9 @@ mod tests {
         let mut channels = Channels::default();
         channels.connected(ID, link(Protocol::WebSocket, vec![route("shy", None, 0)]), 1000);
         assert!(channels.greeting(ID, shy, &own()).is_none(), "no Connect record wanted");
-        assert_eq!((channels.route(shy, 2000), channels.held_until(shy)), (None, Some(11_000)));
-        assert!(channels.route(shy, 11_000).is_some());
+        assert_eq!((channels.ways(shy, 2000), channels.held_until(shy, 2000)), (vec![], Some(11_000)));
+        assert_eq!(channels.ways(shy, 11_000).len(), 1);
         channels.heard(ID, &shy.section, true);
-        assert!(channels.route(shy, 2000).is_some());
+        assert_eq!(channels.ways(shy, 2000).len(), 1);
     }
 }

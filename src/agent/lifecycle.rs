@@ -245,11 +245,11 @@ impl<B: Backend> Agent<B> {
         rows.into_iter().flatten().flatten().find(|row| is_it(&row.keys)).map(|row| row.path)
     }
 
-    /// What a controller may be told, and whether only on an encrypted link: by the channel that reaches it now,
-    /// else as if that were encrypted.
+    /// What a controller may be told, and whether only on an encrypted link: by the channels that reach it now, as if
+    /// one were encrypted where there is none.
     pub(super) async fn access_to(&mut self, controller: &Controller) -> (Rc<Access>, bool) {
-        let channel = self.channels.route(controller, u64::MAX).and_then(|(id, _)| self.channels.link(id));
-        let encrypted = channel.is_none_or(|link| link.peer.encrypted);
+        let ways = self.channels.ways(controller, u64::MAX);
+        let encrypted = ways.is_empty() || ways.iter().any(|way| way.encrypted);
         (self.access(controller, encrypted).await, encrypted && !controller.allow_unencrypted)
     }
 }

@@ -76,6 +76,13 @@ pub enum Input {
         /// What [`Action::Keep`] asked for.
         kept: Vec<(Kept, String)>,
     },
+    /// A link is begun: these controllers will be reached by it, if it comes up.
+    Awaited {
+        /// As [`ChannelId`] names it.
+        link: u32,
+        /// Whom, and how.
+        routes: Vec<Route>,
+    },
     /// A channel is up and can carry records.
     Connected {
         /// New with every connection.
@@ -83,9 +90,9 @@ pub enum Input {
         /// What it is and whom it reaches.
         link: Link,
     },
-    /// A channel is gone.
+    /// A channel is gone, or the try at one has failed.
     Lost {
-        /// The one.
+        /// The one; 0 for its second number where there was none.
         channel: ChannelId,
     },
     /// Bytes that should be a record.
@@ -242,6 +249,7 @@ impl<B: Backend> Agent<B> {
         self.tick(now);
         match input {
             Input::Started { boot, kept } => self.start(boot, kept).await,
+            Input::Awaited { link, routes } => self.channels.awaited(link, routes, now.monotonic_ms),
             Input::Connected { channel, link } => self.connected(channel, link),
             Input::Lost { channel } => self.channels.lost(channel),
             Input::Record { channel, bytes, reply_to } => self.record(channel, bytes, reply_to).await,

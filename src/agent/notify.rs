@@ -83,6 +83,15 @@ pub struct Outbox {
     dirty: bool,
 }
 
+/// A message that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The message.
+    pub payload: Bytes,
+    /// For encrypted links only.
+    pub encrypted: bool,
+}
+
 #[derive(Debug)]
 struct Entry {
     msg_id: Box<str>,
@@ -138,7 +147,7 @@ impl Outbox {
     }
 
     /// The first [`MAX_BURST`] messages that are to be sent to `controller` now, in order, each counted as an attempt.
-    pub fn due(&mut self, controller: &str, rule: Retry, now_ms: u64, dice: &mut Dice) -> Vec<Bytes> {
+    pub fn due(&mut self, controller: &str, rule: Retry, now_ms: u64, dice: &mut Dice) -> Vec<Due> {
         self.drop_expired(controller, now_ms);
         let Some(queue) = self.waiting.get_mut(controller) else { return Vec::new() };
         let mut out = Vec::new();
@@ -146,7 +155,7 @@ impl Outbox {
             entry.attempts += 1;
             entry.first_ms.get_or_insert(now_ms);
             entry.due_ms = now_ms + retry_wait_ms(rule, entry.attempts, dice);
-            out.push(entry.payload.clone());
+            out.push(Due { payload: entry.payload.clone(), encrypted: entry.encrypted });
         }
         queue.retain(|entry| entry.retry || entry.attempts == 0);
         out
@@ -343,8 +352,8 @@ mod tests {
         }
     }
 
-    fn id(payload: &Bytes) -> String {
-        Msg::decode(payload.clone()).unwrap().header.unwrap().msg_id
+    fn id(due: &Due) -> String {
+        Msg::decode(due.payload.clone()).unwrap().header.unwrap().msg_id
     }
 
     fn setup() -> (Dice, Outbox, Rc<str>) {
@@ -433,7 +442,8 @@ mod tests {
         let saved = outbox.save(40_000);
         let mut reborn = Outbox::new(&mut dice);
         reborn.load(&saved, 0);
-        assert_eq!(reborn.due(&acs, Retry::default(), 59_999, &mut dice), sent[..1]);
+        let again = reborn.due(&acs, Retry::default(), 59_999, &mut dice);
+        assert_eq!(again.iter().map(id).collect::<Vec<_>>(), [id(&sent[0])]);
         assert!(reborn.due(&acs, Retry::default(), 60_000, &mut dice).is_empty() && reborn.is_empty());
         assert_ne!(reborn.run, outbox.run);
     }

@@ -1,11 +1,11 @@
 //! What follows an input: subscribers hear of changes, the configuration is read again, what waits is sent, the
 //! nearest deadline is set.
 
-use super::channels::{ChannelId, Link, enabled};
+use super::channels::{ChannelId, Link, Way, enabled};
 use super::lifecycle::Boot;
 use super::notify::BURST_MS;
 use super::requests::Outcome;
-use super::settings::Settings;
+use super::settings::{Controller, Settings};
 use super::subscriptions::Subscriptions;
 use super::timers::Timer;
 use super::{Action, Agent, Kept, Now};
@@ -206,25 +206,36 @@ impl<B: Backend> Agent<B> {
         let (settings, now) = (self.settings.clone(), self.now.monotonic_ms);
         for section in self.outbox.controllers() {
             let Some(controller) = settings.controller(&section).filter(|c| c.enable) else { continue };
-            let next = match self.channels.route(controller, now) {
-                Some((channel, to)) => {
-                    if self.channels.link(channel).is_some_and(|l| !l.peer.encrypted) && !controller.allow_unencrypted {
-                        self.outbox.drop_encrypted(&section);
-                    }
-                    self.greet(channel, controller);
-                    for payload in self.outbox.due(&section, controller.retry, now, &mut self.dice) {
-                        self.send(channel, to.clone(), controller, payload);
-                    }
+            let ways = self.channels.ways(controller, now);
+            let next = match ways.is_empty() {
+                false => {
+                    self.send_due(controller, &ways);
                     self.outbox.next(&section).map(|at| at.max(now + BURST_MS))
                 }
-                None => {
+                true => {
                     self.outbox.drop_expired(&section, now);
-                    self.channels.held_until(controller).into_iter().chain(self.outbox.next_expiry(&section)).min()
+                    self.channels.held_until(controller, now).into_iter().chain(self.outbox.next_expiry(&section)).min()
                 }
             };
             match next {
                 Some(at) => self.timers.set(Timer::Outbox(section), at),
                 None => self.timers.stop(&Timer::Outbox(section)),
+            }
+        }
+    }
+
+    /// Sends what is due in every one of these ways: one attempt, which one answer settles.
+    fn send_due(&mut self, controller: &Controller, ways: &[Way]) {
+        let secret = |way: &Way| way.encrypted || controller.allow_unencrypted;
+        if !ways.iter().any(secret) {
+            self.outbox.drop_encrypted(&controller.section);
+        }
+        for way in ways {
+            self.greet(way.channel, controller);
+        }
+        for due in self.outbox.due(&controller.section, controller.retry, self.now.monotonic_ms, &mut self.dice) {
+            for way in ways.iter().filter(|way| !due.encrypted || secret(way)) {
+                self.send(way.channel, way.to.clone(), controller, due.payload.clone());
             }
         }
     }

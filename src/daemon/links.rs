@@ -78,7 +78,7 @@ impl Links {
             let known = self.running.iter_mut().find(|(_, running)| same_connection(&link, &running.settings));
             match known {
                 Some((id, running)) => inputs.extend(running.adjust(*id, link, &self.controllers)),
-                None => self.start(link, own_id, facts),
+                None => inputs.extend(self.start(link, own_id, facts)),
             }
         }
         self.show_filters(facts);
@@ -101,7 +101,7 @@ impl Links {
         self.warnings = warnings;
     }
 
-    fn start(&mut self, link: config::links::Link, own_id: &EndpointId, facts: &mut Facts) {
+    fn start(&mut self, link: config::links::Link, own_id: &EndpointId, facts: &mut Facts) -> Option<Input> {
         self.last_id += 1;
         let id = LinkId(self.last_id);
         let before = self.ending.iter().position(|(section, _)| *section == link.section);
@@ -112,13 +112,17 @@ impl Links {
                 let running =
                     Running { settings: link, handle, task, up: order::Map::new(), tries: 0, fault: Fault::Network };
                 running.show(facts);
+                let routes = running.settings.controllers.iter().map(route).collect();
+                let comes = !running.settings.is_server();
                 self.running.insert(id, running);
+                comes.then_some(Input::Awaited { link: id.0, routes })
             }
             Err(why) => {
                 log::error!("section={} action=not-started cause={why:?}", link.section);
                 if let Some(mtp) = &link.mtp {
                     facts.set("mtp", mtp, "Status", "Error");
                 }
+                None
             }
         }
     }
@@ -135,15 +139,16 @@ impl Links {
             link.task.abort();
         }
         self.ending.push((link.settings.section, link.task));
-        sessions.keys().map(|session| Input::Lost { channel: ChannelId(id.0, *session) }).collect()
+        let lost = |session: u32| Input::Lost { channel: ChannelId(id.0, session) };
+        sessions.keys().copied().chain([0]).map(lost).collect()
     }
 
     /// Disconnects and connects again the MQTT client of this section.
     pub(super) fn reconnect(&mut self, section: &str, own_id: &EndpointId, facts: &mut Facts) -> Vec<Input> {
         let found = self.running.iter().find(|(_, link)| &*link.settings.section == section);
         let Some((id, link)) = found.map(|(id, link)| (*id, link.settings.clone())) else { return Vec::new() };
-        let inputs = self.end(id, facts);
-        self.start(link, own_id, facts);
+        let mut inputs = self.end(id, facts);
+        inputs.extend(self.start(link, own_id, facts));
         inputs
     }
 
@@ -237,7 +242,7 @@ impl Links {
         if retry_in.is_none() && !is_guest {
             link.show_error(facts);
         }
-        was_up.then(|| Input::Lost { channel: id(channel) })
+        (was_up || channel.session == 0).then(|| Input::Lost { channel: id(channel) })
     }
 
     /// Every link says goodbye; what takes longer is dropped.

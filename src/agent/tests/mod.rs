@@ -5,6 +5,7 @@ mod lifecycle;
 mod messages;
 mod notifications;
 mod requests;
+mod transports;
 
 use super::*;
 use crate::backend::fixture::Fixture;
