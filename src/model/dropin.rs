@@ -6,7 +6,7 @@
 use super::built_in;
 use super::digest::Digest;
 use super::native;
-use super::notation::{self, Block, MAX_FILE};
+use super::notation::{self, Block, MAX_FILE, NotationError};
 use super::schema::{Natives, Schema};
 use crate::order;
 use std::borrow::Cow;
@@ -34,6 +34,10 @@ pub fn load(folders: &[&str], root: &Path, native_writes: Natives<'_>) -> (Schem
 
 /// The built-in model with these files (name and text) as drop-ins, and why some were refused.
 pub fn extend(files: Vec<(String, String)>, native_writes: Natives<'_>) -> (Schema, Vec<String>) {
+    // The usual case keeps no copy of the blocks: what is freed between what stays is memory lost for good.
+    if files.is_empty() {
+        return Schema::built_in(native_writes).map_or_else(|errors| (Schema::default(), texts(&errors)), |s| (s, vec![]));
+    }
     let mut refusals = Vec::new();
     let mut model = Model { blocks: built_in::blocks().unwrap_or_default(), whole: None, native_writes };
     let mut schema = model.build(Vec::new()).unwrap_or_else(|errors| {
@@ -80,9 +84,12 @@ impl Model<'_> {
     fn build(&self, more: Vec<Block>) -> Result<Schema, Vec<String>> {
         let blocks = self.blocks.iter().cloned().chain(more).collect();
         let digest = self.whole.as_ref().map_or_else(|| Cow::Owned(built_in::mapped_digest()), Cow::Borrowed);
-        Schema::build(blocks, &Digest::parse(&digest), self.native_writes)
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        Schema::build(blocks, &Digest::parse(&digest), self.native_writes).map_err(|errors| texts(&errors))
     }
+}
+
+fn texts(errors: &[NotationError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 fn unknown_natives(blocks: &[Block]) -> Vec<String> {
