@@ -73,7 +73,7 @@ fn generate() -> Result<(), Vec<String>> {
     let mut errors = Vec::new();
     for file in mapping_files()? {
         let text = read(&file)?;
-        match notation::parse(&file.to_string_lossy(), &text) {
+        match notation::parse(&file.to_string_lossy(), text.clone().leak()) {
             Ok(more) => blocks.extend(more),
             Err(error) => errors.push(error.to_string()),
         }
@@ -128,14 +128,14 @@ fn append(mapping: &mut String, file: &Path, text: &str) {
 fn subset(schema: &Schema, digest: &Digest<'_>) -> String {
     let mut text = String::new();
     for object in &schema.objects {
-        let Some(line) = digest.object_line(&object.path) else { continue };
+        let Some(line) = digest.object_line(object.path) else { continue };
         text.push_str(line);
         text.push('\n');
         let params = object.params.iter().map(|param| &param.name);
         let commands = object.commands.iter().map(|command| &command.name);
         let events = object.events.iter().map(|event| &event.name);
         for name in params.chain(commands).chain(events) {
-            text.push_str(digest.element_lines(&object.path, name).unwrap_or_default());
+            text.push_str(digest.element_lines(object.path, name).unwrap_or_default());
         }
     }
     text

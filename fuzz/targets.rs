@@ -118,7 +118,7 @@ pub fn frame(data: &[u8]) {
 /// A mapping file, and what can be built from it.
 pub fn notation(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match notation::parse("fuzz", text) {
+    match notation::parse("fuzz", text.to_owned().leak()) {
         Ok(blocks) => {
             let _ = Schema::build(blocks, &Digest::parse(&built_in::mapped_digest()), &|_| true);
         }

@@ -114,11 +114,11 @@ fn every_object_has_its_case() {
     let full = |short: &BTreeSet<String>, path: &str| short.contains(path.strip_prefix("Device").unwrap());
     let mut missing = Vec::new();
     for object in &schema().objects {
-        let params = || object.params.iter().filter(|p| &*p.name != "Alias");
-        if params().next().is_some() && !full(&read, &object.path) {
+        let params = || object.params.iter().filter(|p| p.name != "Alias");
+        if params().next().is_some() && !full(&read, object.path) {
             missing.push(format!("no case reads {}", object.path));
         }
-        if params().any(|p| p.access == Access::ReadWrite) && !full(&written, &object.path) {
+        if params().any(|p| p.access == Access::ReadWrite) && !full(&written, object.path) {
             missing.push(format!("no case sets anything in {}", object.path));
         }
     }

@@ -30,9 +30,9 @@ pub fn coverage(schema: &Schema, digest: &Digest<'_>) -> Vec<Line> {
         lines.insert(path, standard_line(schema, digest, path));
     }
     for object in &schema.objects {
-        let line = lines.or_insert_with(&object.path, |_| Line { object: object.path.to_string(), ..Line::default() });
+        let line = lines.or_insert_with(object.path, |_| Line { object: object.path.to_string(), ..Line::default() });
         line.mapped = names(object).count();
-        line.vendor = names(object).filter(|name| digest.element_lines(&object.path, name).is_none()).count();
+        line.vendor = names(object).filter(|name| digest.element_lines(object.path, name).is_none()).count();
     }
     lines.into_values().collect()
 }
@@ -87,9 +87,9 @@ fn standard_line(schema: &Schema, digest: &Digest<'_>, path: &str) -> Line {
 }
 
 fn names(object: &Object) -> impl Iterator<Item = &str> {
-    let params = object.params.iter().map(|param| &*param.name);
-    let commands = object.commands.iter().map(|command| &*command.name);
-    params.chain(commands).chain(object.events.iter().map(|event| &*event.name))
+    let params = object.params.iter().map(|param| param.name);
+    let commands = object.commands.iter().map(|command| command.name);
+    params.chain(commands).chain(object.events.iter().map(|event| event.name))
 }
 
 fn has(object: &Object, name: &str) -> bool {
@@ -142,7 +142,7 @@ mod tests {
     const FACTS: &str = "Device. ro v2.0\nDevice.A. ro v2.0\n P ro string router\n Q ro string\n Go() sync router\n  >X string\n\
                          Device.A.B. ro v2.0\n R ro string router\nDevice.C. ro v2.0\n S ro string\n";
 
-    fn schema(text: &str) -> Schema {
+    fn schema(text: &'static str) -> Schema {
         Schema::build(parse("t.dm", text).unwrap(), &Digest::parse(FACTS), &|_| true).unwrap()
     }
 

@@ -107,12 +107,16 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Sockets told of at one look at the kernel: tokio's own number reserves memory for 1024.
+const IO_EVENTS: usize = 64;
+
 /// [`run`] on a runtime of its own, on this thread.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_blocking(options: Options) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_io_events_per_tick(IO_EVENTS).build().map_err(Failure::System)?;
     // As a task of its own: waking the outermost future costs a write to the runtime's eventfd, twice per message.
     let agent = async { tokio::task::spawn_local(run(options)).await };
     let ended = tokio::task::LocalSet::new().block_on(&runtime, agent);

@@ -36,7 +36,8 @@ pub fn load(folders: &[&str], root: &Path, native_writes: Natives<'_>) -> (Schem
 pub fn extend(files: Vec<(String, String)>, native_writes: Natives<'_>) -> (Schema, Vec<String>) {
     // The usual case keeps no copy of the blocks: what is freed between what stays is memory lost for good.
     if files.is_empty() {
-        return Schema::built_in(native_writes).map_or_else(|errors| (Schema::default(), texts(&errors)), |s| (s, vec![]));
+        return Schema::built_in(native_writes)
+            .map_or_else(|errors| (Schema::default(), texts(&errors)), |s| (s, vec![]));
     }
     let mut refusals = Vec::new();
     let mut model = Model { blocks: built_in::blocks().unwrap_or_default(), whole: None, native_writes };
@@ -45,7 +46,7 @@ pub fn extend(files: Vec<(String, String)>, native_writes: Natives<'_>) -> (Sche
         Schema::default()
     });
     for (name, text) in files {
-        match model.with(&name, &text) {
+        match model.with(&name, text.leak()) {
             Ok(larger) => schema = larger,
             Err(errors) => refusals.extend(errors),
         }
@@ -63,7 +64,7 @@ struct Model<'n> {
 
 impl Model<'_> {
     /// The model with one more file; it is kept only where nothing is wrong with it.
-    fn with(&mut self, name: &str, text: &str) -> Result<Schema, Vec<String>> {
+    fn with(&mut self, name: &str, text: &'static str) -> Result<Schema, Vec<String>> {
         let more = notation::parse(name, text).map_err(|error| vec![error.to_string()])?;
         let unknown = unknown_natives(&more);
         if !unknown.is_empty() {

@@ -171,11 +171,11 @@ impl<'a> Eval<'a> {
 
     /// `Device.IP.Interface.` of a template path, below a row where there is one.
     pub fn table_path(&self, table: ObjectId, parent: Option<&Row>) -> String {
-        let template = &*self.schema[table].path;
+        let template = self.schema[table].path;
         let own = template.strip_suffix("{i}.").unwrap_or(template);
         match parent {
             Some(row) => {
-                let below = &*self.schema[row.object].path;
+                let below = self.schema[row.object].path;
                 format!("{}{}", row.path, own.get(below.len()..).unwrap_or(""))
             }
             None => own.to_string(),
@@ -439,6 +439,6 @@ impl<'a> Scope<'a> {
         let value = self.pipeline(&condition.value);
         let Some((equal, wanted)) = &condition.test else { return value.is_some() };
         let text = value.map(|v| v.into_text().unwrap_or_default().into_owned()).unwrap_or_default();
-        (self.fill(wanted).as_deref() == Some(&*text)) == *equal
+        (self.fill(*wanted).as_deref() == Some(&*text)) == *equal
     }
 }

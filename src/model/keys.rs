@@ -13,21 +13,21 @@ use std::rc::Rc;
 /// A change of this parameter may make a key clash: it is part of one, or it enables the row.
 pub(super) fn matters(eval: &Eval<'_>, node: &Node, param: &Param) -> bool {
     let keys = &eval.schema[node.object].keys;
-    keys.iter().any(|key| key.params.contains(&param.name) || (key.functional && &*param.name == "Enable"))
+    keys.iter().any(|key| key.has(param.name) || (key.functional && &*param.name == "Enable"))
 }
 
 /// What was written once, or is a key that identifies the instance, stays (R-KEY.1; TP-469 1.96, 1.104). An Alias
 /// that the agent gave may be replaced once.
 pub(super) fn guard(eval: &Eval<'_>, node: &Node, param: &Param, value: &str) -> Result<(), Fault> {
     let keys = &eval.schema[node.object].keys;
-    let identifies = keys.iter().any(|k| !k.functional && k.params.contains(&param.name));
+    let identifies = keys.iter().any(|k| !k.functional && k.has(param.name));
     if !identifies && param.access != Access::WriteOnce {
         return Ok(());
     }
     let scope = Scope { eval, object: node.object, row: node.row.as_ref() };
     let old = resolve::text(&scope, param).unwrap_or_default();
     let own = node.row.as_ref().map(|row| given(row.number));
-    if old.is_empty() || old == value || (&*param.name == "Alias" && own.is_some_and(|own| old == own)) {
+    if old.is_empty() || old == value || (param.name == "Alias" && own.is_some_and(|own| old == own)) {
         return Ok(());
     }
     Err(Fault::new(Code::ParameterReadOnly, format!("{} is set for good", param.name)))
@@ -57,7 +57,7 @@ pub(super) fn assign(eval: &Eval<'_>, node: &Node) -> Staging {
 fn key_params<'e>(eval: &'e Eval<'_>, node: &Node) -> Vec<&'e Param> {
     let object = &eval.schema[node.object];
     let made_up = |key: &UniqueKey| !key.functional || key.params.len() == 1;
-    let keyed = |param: &&Param| object.keys.iter().any(|key| made_up(key) && key.params.contains(&param.name));
+    let keyed = |param: &&Param| object.keys.iter().any(|key| made_up(key) && key.has(param.name));
     object.params.iter().filter(keyed).collect()
 }
 

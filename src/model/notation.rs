@@ -72,11 +72,11 @@ impl std::error::Error for NotationError {}
 /// Why a line cannot be read; [`parse`] adds where it stands.
 pub(crate) type Reason = String;
 
-/// Reads one mapping file.
+/// Reads one mapping file, whose text stays for good.
 ///
 /// # Errors
 /// The first line that is not in the notation, or a file over its limits.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Block>, NotationError> {
+pub fn parse(file: &str, text: &'static str) -> Result<Vec<Block>, NotationError> {
     let file: Rc<str> = file.into();
     let at = |line: usize| Position { file: file.clone(), line: u32::try_from(line).unwrap_or(u32::MAX) };
     if text.len() > MAX_FILE {

@@ -87,9 +87,9 @@ impl<'a> Scope<'a> {
     fn source(&self, source: &'a Source, depth: usize) -> Option<Val<'a>> {
         match source {
             Source::Ubus { object, method, args, pointer } => {
-                let object = self.fill_at(object, depth)?;
+                let object = self.fill_at(*object, depth)?;
                 let answer = self.eval.docs.call(&object, method, &self.args(args, depth)?)?;
-                self.walk(answer, &pointer.0, depth).map(|value| Val::Json(Cow::Borrowed(value)))
+                self.walk(answer, *pointer, depth).map(|value| Val::Json(Cow::Borrowed(value)))
             }
             Source::Uci { package, section, option, index } => {
                 let section = self.section_at(self.uci(package)?, section, depth)?;
@@ -103,15 +103,15 @@ impl<'a> Scope<'a> {
                 Val::Text(_) => None,
             },
             Source::File(path) => {
-                self.file(&self.fill_at(path, depth)?).map(|t| Val::Text(t.trim_end_matches(['\n', '\0']).into()))
+                self.file(&self.fill_at(*path, depth)?).map(|t| Val::Text(t.trim_end_matches(['\n', '\0']).into()))
             }
-            Source::List(path) => self.list(&self.fill_at(path, depth)?).map(|names| {
+            Source::List(path) => self.list(&self.fill_at(*path, depth)?).map(|names| {
                 Val::Json(Cow::Owned(Value::Array(names.iter().map(|n| Value::from(n.as_str())).collect())))
             }),
-            Source::Link(path) => self.link(&self.fill_at(path, depth)?).map(|t| Val::Text(t.into())),
+            Source::Link(path) => self.link(&self.fill_at(*path, depth)?).map(|t| Val::Text(t.into())),
             Source::Key => Some(Val::Text(self.key().into())),
             Source::Agent(name) => self.fact(name),
-            Source::Text(text) => self.fill_at(text, depth).map(Val::Text),
+            Source::Text(text) => self.fill_at(*text, depth).map(Val::Text),
             Source::Native(name) => native::read(name, self).map(|v| Val::Json(Cow::Owned(v))),
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Scope<'a> {
 
     fn section_at<'p>(&self, package: &'p Package, section: &'p SectionRef, depth: usize) -> Option<&'p Section> {
         match section {
-            SectionRef::Named(name) => package.section(&self.fill_at(name, depth)?),
+            SectionRef::Named(name) => package.section(&self.fill_at(*name, depth)?),
             SectionRef::Typed(kind, index) => {
                 let all: Vec<&Section> = package.of_kind(kind).collect();
                 let at = if *index < 0 {
@@ -153,41 +153,34 @@ impl<'a> Scope<'a> {
     }
 
     /// A template with its places filled; None where a place has no value.
-    pub fn fill<'t>(&self, template: &'t Template) -> Option<Cow<'t, str>>
-    where
-        'a: 't,
-    {
+    pub fn fill(&self, template: Template) -> Option<Cow<'a, str>> {
         self.fill_at(template, 0)
     }
 
-    fn fill_at<'t>(&self, template: &'t Template, depth: usize) -> Option<Cow<'t, str>>
-    where
-        'a: 't,
-    {
-        match template.0.as_slice() {
-            [] => Some(Cow::Borrowed("")),
-            [Piece::Text(text)] => Some(Cow::Borrowed(text)),
-            [Piece::Key] => self.row.map(|r| Cow::Borrowed(&*r.key)),
-            pieces => {
-                let mut filled = String::new();
-                for piece in pieces {
-                    match piece {
-                        Piece::Text(text) => filled.push_str(text),
-                        Piece::Key => filled.push_str(&self.row?.key),
-                        Piece::ParentKey => filled.push_str(self.parent_key()),
-                        Piece::Let(name) => filled.push_str(&self.let_at(name, depth)?.into_text()?),
-                    }
-                }
-                Some(Cow::Owned(filled))
+    fn fill_at(&self, template: Template, depth: usize) -> Option<Cow<'a, str>> {
+        if template.is_fixed() {
+            return Some(Cow::Borrowed(template.0));
+        }
+        if template.0 == "{key}" {
+            return self.row.map(|r| Cow::Borrowed(&*r.key));
+        }
+        let mut filled = String::new();
+        for piece in template.pieces() {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Key => filled.push_str(&self.row?.key),
+                Piece::ParentKey => filled.push_str(self.parent_key()),
+                Piece::Let(name) => filled.push_str(&self.let_at(name, depth)?.into_text()?),
             }
         }
+        Some(Cow::Owned(filled))
     }
 
     fn args(&self, args: &[(Box<str>, Argument)], depth: usize) -> Option<Table> {
         let filled = args.iter().map(|(name, arg)| {
             let value = match arg {
                 Argument::Value(value) => value.clone(),
-                Argument::Filled(template) => Value::String(self.fill_at(template, depth)?.into()),
+                Argument::Filled(template) => Value::String(self.fill_at(*template, depth)?.into()),
             };
             Some((name.clone(), value))
         });
@@ -206,17 +199,17 @@ impl<'a> Scope<'a> {
 
     fn point_at<'v>(&self, value: Cow<'v, Value>, pointer: &Pointer, depth: usize) -> Option<Cow<'v, Value>> {
         match value {
-            Cow::Borrowed(value) => self.walk(value, &pointer.0, depth).map(Cow::Borrowed),
-            Cow::Owned(value) => self.walk(&value, &pointer.0, depth).map(|v| Cow::Owned(v.clone())),
+            Cow::Borrowed(value) => self.walk(value, *pointer, depth).map(Cow::Borrowed),
+            Cow::Owned(value) => self.walk(&value, *pointer, depth).map(|v| Cow::Owned(v.clone())),
         }
     }
 
-    fn walk<'v>(&self, start: &'v Value, steps: &[PointerStep], depth: usize) -> Option<&'v Value> {
-        steps.iter().try_fold(start, |value, step| match step {
+    fn walk<'v>(&self, start: &'v Value, pointer: Pointer, depth: usize) -> Option<&'v Value> {
+        pointer.steps().try_fold(start, |value, step| match step {
             PointerStep::Member(name) => value.as_table()?.get(&self.fill_at(name, depth)?),
             PointerStep::Index(at) => match value {
-                Value::Array(items) => items.get(usize::from(*at)),
-                Value::Table(Table(members)) => members.get(usize::from(*at)).map(|(_, value)| value),
+                Value::Array(items) => items.get(usize::from(at)),
+                Value::Table(Table(members)) => members.get(usize::from(at)).map(|(_, value)| value),
                 _ => None,
             },
             PointerStep::Select(member, wanted) => {

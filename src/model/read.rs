@@ -4,7 +4,7 @@ use super::arguments::checked;
 use super::eval::{Eval, Scope};
 use super::resolve::{self, Node, readable, resolve, rights, unsupported};
 use super::schema::{Command, ObjectId, Param};
-use super::source::CommandSource;
+use super::source::{CommandSource, Text};
 use super::sources::Sources;
 use super::{Model, Permit, Rights};
 use crate::backend::{Backend, CallError, Table};
@@ -26,7 +26,7 @@ pub struct ObjectValues {
     /// With a final dot.
     pub path: String,
     /// Names relative to the path, and values.
-    pub params: Vec<(Box<str>, String)>,
+    pub params: Vec<(Text, String)>,
 }
 
 /// One instance with its unique keys.
@@ -164,7 +164,7 @@ impl<B: Backend> Model<B> {
         let filled: Option<(String, Table)> = self
             .evaluate(&mut docs, |eval| {
                 let scope = Scope { eval, object: node.object, row: node.row.as_ref() };
-                Some((scope.fill(object)?.into_owned(), scope.arguments(args)?))
+                Some((scope.fill(*object)?.into_owned(), scope.arguments(args)?))
             })
             .await;
         let Some((object, args)) = filled else {
@@ -191,8 +191,8 @@ impl Size for Instance {
     }
 }
 
-fn pairs(pairs: &[(Box<str>, String)]) -> usize {
-    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
+fn pairs(pairs: &[(impl AsRef<str>, String)]) -> usize {
+    pairs.iter().map(|(name, value)| name.as_ref().len() + value.len()).sum()
 }
 
 fn within<T: Size>(answer: Vec<T>, left: &mut usize) -> Result<Vec<T>, Fault> {
@@ -234,7 +234,7 @@ fn get(eval: &Eval<'_>, permit: &dyn Permit, text: &str, depth: u32) -> Result<V
         Leaf::Parameter(name) => {
             if let Some(object) = resolved.object {
                 let schema = &eval.schema[object];
-                let seen = |param: &&Param| readable(permit, &schema.path, &param.name);
+                let seen = |param: &&Param| readable(permit, schema.path, param.name);
                 schema.param(name).filter(seen).ok_or_else(|| unsupported(text))?;
             }
             for node in &resolved.nodes {
@@ -255,7 +255,7 @@ fn parameter(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, name: &str, into
     let Some(param) = scope.schema().param(name) else { return };
     if readable(permit, &node.path, name) {
         let value = resolve::shown(&scope, permit, param);
-        let params = value.map(|v| (param.name.clone(), v)).into_iter().collect();
+        let params = value.map(|v| (param.name, v)).into_iter().collect();
         into.push(ObjectValues { path: node.path.clone(), params });
     }
 }
@@ -286,9 +286,9 @@ fn own(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, into: &mut Vec<ObjectV
     if object.params.is_empty() || (!by_element && !permit.object(&node.path).allow(Rights::PARAM_READ)) {
         return;
     }
-    let shown = object.params.iter().filter(|p| !by_element || readable(permit, &node.path, &p.name));
+    let shown = object.params.iter().filter(|p| !by_element || readable(permit, &node.path, p.name));
     let params: Vec<_> =
-        shown.filter_map(|param| resolve::shown(&scope, permit, param).map(|v| (param.name.clone(), v))).collect();
+        shown.filter_map(|param| resolve::shown(&scope, permit, param).map(|v| (param.name, v))).collect();
     if !params.is_empty() {
         into.push(ObjectValues { path: node.path.clone(), params });
     }
@@ -386,7 +386,7 @@ fn commands(
     // A command the caller may neither see nor perform does not exist for him.
     let unseen = |object: ObjectId| match named(object) {
         Some(command) => {
-            let may = rights(permit, &eval.schema[object].path, &command.name);
+            let may = rights(permit, eval.schema[object].path, command.name);
             !may.allow(Rights::COMMAND_READ) && !may.allow(Rights::COMMAND_EXECUTE)
         }
         None => true,
@@ -405,7 +405,7 @@ fn commands(
 }
 
 fn invocation(permit: &dyn Permit, node: Node, command: &Command, input: &[(String, String)]) -> Invocation {
-    let denied = !rights(permit, &node.path, &command.name).allow(Rights::COMMAND_EXECUTE);
+    let denied = !rights(permit, &node.path, command.name).allow(Rights::COMMAND_EXECUTE);
     let (input, fault) = match checked(&command.input, input) {
         _ if denied => (Vec::new(), Some(Fault::new(Code::PermissionDenied, "no permission to operate"))),
         Ok(input) => (input, None),
@@ -414,7 +414,7 @@ fn invocation(permit: &dyn Permit, node: Node, command: &Command, input: &[(Stri
     Invocation {
         path: format!("{}{}", node.path, command.name),
         object: node,
-        name: command.name.clone(),
+        name: command.name.into(),
         asynchronous: command.asynchronous,
         source: command.source.clone(),
         input,

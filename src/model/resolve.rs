@@ -68,8 +68,8 @@ pub fn resolve<'p>(eval: &Eval<'_>, permit: &dyn Permit, path: &Path<'p>) -> Res
 /// The caller has no right on this object of the supported model, nor on anything in it: for him it does not exist.
 fn unseen(permit: &dyn Permit, schema: &Schema, object: ObjectId) -> bool {
     let object = &schema[object];
-    permit.object(&object.path) == Rights::default()
-        && !permit.by_element(&object.path)
+    permit.object(object.path) == Rights::default()
+        && !permit.by_element(object.path)
         && object.children.iter().all(|&child| unseen(permit, schema, child))
 }
 
@@ -198,7 +198,7 @@ impl<'e> Walk<'e> {
             }
             if known {
                 let param = self.eval.schema[object].param(condition.parameter.parameter);
-                let seen = |param: &&Param| readable(self.permit, &self.eval.schema[object].path, &param.name);
+                let seen = |param: &&Param| readable(self.permit, self.eval.schema[object].path, param.name);
                 let param = param.filter(seen).ok_or_else(|| unsupported(path.text))?;
                 condition.holds("", comparison(param)).map_err(mismatch)?;
             }
@@ -231,7 +231,7 @@ impl<'e> Walk<'e> {
         for node in &state.nodes {
             let scope = Scope { eval: self.eval, object: node.object, row: node.row.as_ref() };
             let Some(param) = scope.schema().param(relative.parameter) else { continue };
-            if !readable(self.permit, &node.path, &param.name) {
+            if !readable(self.permit, &node.path, param.name) {
                 continue;
             }
             let Some(text) = shown(&scope, self.permit, param) else { continue };
@@ -253,7 +253,7 @@ impl<'e> Walk<'e> {
         }
         if let Some(object) = state.object {
             let schema = &self.eval.schema[object];
-            let seen = |param: &&Param| readable(self.permit, &schema.path, &param.name);
+            let seen = |param: &&Param| readable(self.permit, schema.path, param.name);
             let param = schema.param(follow.parameter).filter(seen).ok_or_else(|| unsupported(path.text))?;
             if param.facets.reference.is_none() {
                 return Err(Fault::new(Code::InvalidPathSyntax, format!("{} is no reference", follow.parameter)));
@@ -267,7 +267,7 @@ impl<'e> Walk<'e> {
         for node in nodes {
             let scope = Scope { eval: self.eval, object: node.object, row: node.row.as_ref() };
             let param = scope.schema().param(follow.parameter);
-            let Some(param) = param.filter(|p| readable(self.permit, &node.path, &p.name)) else { continue };
+            let Some(param) = param.filter(|p| readable(self.permit, &node.path, p.name)) else { continue };
             let list = text(&scope, param).unwrap_or_default();
             let items: Vec<&str> = list.split(',').map(str::trim).filter(|i| !i.is_empty()).collect();
             let chosen = match follow.which {

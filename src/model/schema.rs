@@ -8,7 +8,7 @@ mod scope;
 pub use build::{Natives, writable};
 
 use super::facets::Facets;
-use super::source::{CommandSource, Each, New, Pipeline};
+use super::source::{CommandSource, Each, New, Pipeline, Text};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ pub struct Schema {
     /// Parents before children; children in the order of the mapping.
     pub objects: Vec<Object>,
     /// Template path (`Device.IP.Interface.{i}.`) to object.
-    pub by_path: HashMap<Box<str>, ObjectId>,
+    pub by_path: HashMap<Text, ObjectId>,
     /// Which event, object or file tells of a changed source.
     pub live: Vec<Live>,
 }
@@ -31,9 +31,9 @@ pub struct Schema {
 #[derive(Debug)]
 pub struct Object {
     /// With a final dot, `{i}` for instances: `Device.IP.Interface.{i}.`
-    pub path: Box<str>,
+    pub path: Text,
     /// The last name: `Interface`.
-    pub name: Box<str>,
+    pub name: Text,
     /// None for `Device.` only.
     pub parent: Option<ObjectId>,
     /// Direct sub-objects.
@@ -47,7 +47,7 @@ pub struct Object {
     /// Where the rows of a table come from; their union by key, in order.
     pub each: Vec<Each>,
     /// Named values that parameters of this object and below may use, in order of definition; alternatives as in a row.
-    pub lets: Vec<(Box<str>, Vec<Pipeline>)>,
+    pub lets: Vec<(Text, Vec<Pipeline>)>,
     /// What a new instance gets.
     pub new: New,
     /// Conditions: the object exists only where all hold.
@@ -69,11 +69,18 @@ pub struct UniqueKey {
     pub functional: bool,
 }
 
+impl UniqueKey {
+    /// This parameter is part of it.
+    pub fn has(&self, name: &str) -> bool {
+        self.params.iter().any(|param| **param == *name)
+    }
+}
+
 /// A parameter.
 #[derive(Debug)]
 pub struct Param {
     /// Its name.
-    pub name: Box<str>,
+    pub name: Text,
     /// Its base type.
     pub kind: Kind,
     /// What the supported model tells of writing: the standard's access where the mapping can write, else read-only.
@@ -151,7 +158,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Command {
     /// With its brackets: `IPPing()`.
-    pub name: Box<str>,
+    pub name: Text,
     /// Ends with OperationComplete.
     pub asynchronous: bool,
     /// Input arguments, names relative, `{i}` for argument tables.
@@ -181,7 +188,7 @@ pub struct Argument {
 #[derive(Debug)]
 pub struct Event {
     /// With its mark: `Boot!`.
-    pub name: Box<str>,
+    pub name: Text,
     /// Its arguments.
     pub arguments: Vec<Argument>,
 }
@@ -199,9 +206,9 @@ pub struct Live {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveSource {
     /// Answers of this ubus object (a trailing `*` is a prefix) and method.
-    Ubus(Box<str>, Box<str>),
+    Ubus(Text, Text),
     /// This file.
-    File(Box<str>),
+    File(Text),
 }
 
 impl Schema {
@@ -227,7 +234,7 @@ impl std::ops::Index<ObjectId> for Schema {
 impl Object {
     /// The parameter called `name`.
     pub fn param(&self, name: &str) -> Option<&Param> {
-        self.params.iter().find(|p| &*p.name == name)
+        self.params.iter().find(|p| p.name == name)
     }
 }
 

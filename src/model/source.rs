@@ -2,21 +2,51 @@
 
 use crate::backend::Value;
 
-/// A text with places to fill: `hostapd.{ifname}`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Template(pub Vec<Piece>);
+/// A word of the mapping. The texts of mapping files stay for good: they are read once, at start, and what is made of
+/// them lives as long as the agent. Pointing into them costs no memory of its own.
+pub type Text = &'static str;
+
+/// A text with places to fill, as it stands: `hostapd.{ifname}`. The notation checked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Template(pub Text);
 
 /// One piece of a [`Template`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
     /// As it stands.
-    Text(Box<str>),
+    Text(Text),
     /// `{key}`: the key of the nearest row.
     Key,
     /// `{parent.key}`: the key of the row that holds the nearest row.
     ParentKey,
     /// `{name}`: the text of a `let`.
-    Let(Box<str>),
+    Let(Text),
+}
+
+impl Template {
+    /// Its pieces from the left; what stands behind a brace that is not closed is left out.
+    pub fn pieces(self) -> impl Iterator<Item = Piece> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            if let Some(inner) = rest.strip_prefix('{') {
+                let (name, behind) = inner.split_once('}')?;
+                rest = behind;
+                return Some(match name {
+                    "key" => Piece::Key,
+                    "parent.key" => Piece::ParentKey,
+                    name => Piece::Let(name),
+                });
+            }
+            let (text, behind) = rest.split_at_checked(rest.find('{').unwrap_or(rest.len()))?;
+            rest = behind;
+            (!text.is_empty()).then_some(Piece::Text(text))
+        })
+    }
+
+    /// Nothing of it has to be filled.
+    pub fn is_fixed(self) -> bool {
+        !self.0.contains('{')
+    }
 }
 
 /// A source, its filters in order.
@@ -36,34 +66,34 @@ pub enum Source {
         /// The object path.
         object: Template,
         /// The method.
-        method: Box<str>,
+        method: Text,
         /// Arguments (names and values; a string value may hold places to fill, see [`Template`]).
-        args: Vec<(Box<str>, Argument)>,
+        args: Arguments,
         /// Into the answer.
         pointer: Pointer,
     },
     /// `uci PACKAGE.SECTION.OPTION[INDEX]`
     Uci {
         /// The package.
-        package: Box<str>,
+        package: Text,
         /// The section.
         section: SectionRef,
         /// The option.
-        option: Box<str>,
+        option: Text,
         /// Element of a list, from 0.
         index: Option<u16>,
     },
     /// `option NAME[INDEX]`: an option of the UCI section of the nearest row.
     Option {
         /// The option.
-        option: Box<str>,
+        option: Text,
         /// Element of a list, from 0.
         index: Option<u16>,
     },
     /// `item [/POINTER]`: into the element that made the nearest row.
     Item(Pointer),
     /// `$NAME [/POINTER]`: a `let`.
-    Let(Box<str>, Pointer),
+    Let(Text, Pointer),
     /// `file PATH`: the text of a file, its final newline removed.
     File(Template),
     /// `list PATH`: the names in a folder.
@@ -73,12 +103,15 @@ pub enum Source {
     /// `key`: the key of the nearest row.
     Key,
     /// `agent NAME`: what the agent knows of itself, under the key of the nearest row.
-    Agent(Box<str>),
+    Agent(Text),
     /// `text VALUE`: the value itself, which must be true of every router.
     Text(Template),
     /// `native NAME`: a Rust function of `model::native`.
-    Native(Box<str>),
+    Native(Text),
 }
+
+/// Names and values of the arguments of a ubus call.
+pub type Arguments = Box<[(Box<str>, Argument)]>;
 
 /// An argument of a ubus call.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,31 +128,63 @@ pub enum SectionRef {
     /// By name, which may be filled.
     Named(Template),
     /// `@type[index]`, negative from the end.
-    Typed(Box<str>, i16),
+    Typed(Text, i16),
 }
 
-/// A way into a value: `/a/b`, `/list[name=lan]/x`, `/list/0`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pointer(pub Vec<PointerStep>);
+/// A way into a value, as it stands: `/a/b`, `/list[name=lan]/x`, `/list/0`; empty for the value itself. The notation
+/// checked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pointer(pub Text);
 
 /// One step of a [`Pointer`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointerStep {
     /// A member of a table.
     Member(Template),
     /// An element of an array, from 0.
     Index(u16),
     /// The first element of an array (or of a table's values) whose member has this text.
-    Select(Box<str>, Template),
+    Select(Text, Template),
+}
+
+impl Pointer {
+    /// Its steps from the left.
+    pub fn steps(self) -> impl Iterator<Item = PointerStep> {
+        let inner = self.0.strip_prefix('/');
+        inner.into_iter().flat_map(|inner| split_outside(inner, '/')).flat_map(steps_of)
+    }
+}
+
+/// A name or number, and `[MEMBER=TEXT]` behind it.
+fn steps_of(part: Text) -> impl Iterator<Item = PointerStep> {
+    let (name, select) = part.split_once('[').unwrap_or((part, ""));
+    let index = || name.bytes().all(|b| b.is_ascii_digit()).then(|| name.parse().ok()).flatten();
+    let named = (!name.is_empty()).then(|| index().map_or(PointerStep::Member(Template(name)), PointerStep::Index));
+    let select = select.strip_suffix(']').and_then(|inner| inner.split_once('='));
+    let select = select.map(|(member, value)| PointerStep::Select(member, Template(value)));
+    named.into_iter().chain(select)
+}
+
+/// The parts between `mark`s that stand outside `[]` and `{}`.
+pub fn split_outside(text: &str, mark: char) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.split(move |c: char| {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && c == mark
+    })
 }
 
 /// What happens to a value on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     /// `default TEXT`: where there is none.
-    Default(Box<str>),
+    Default(Text),
     /// `map a:b c:d *:e`: from the router's word to TR-181's; `*` for any other, not written back.
-    Map(Vec<(Box<str>, Box<str>)>, Option<Box<str>>),
+    Map(Vec<(Text, Text)>, Option<Text>),
     /// `not`: the other boolean.
     Not,
     /// `mul N`.
@@ -129,13 +194,13 @@ pub enum Filter {
     /// `add N`.
     Add(i64),
     /// `line PREFIX`: the rest of the first line that starts so, trimmed.
-    Line(Box<str>),
+    Line(Text),
     /// `word N`: the N-th word, from 1.
     Word(u16),
     /// `after TEXT`: what follows its first occurrence; no value where it is not there.
-    After(Box<str>),
+    After(Text),
     /// `before TEXT`: what precedes its first occurrence; all of it where it is not there.
-    Before(Box<str>),
+    Before(Text),
     /// `upper`.
     Upper,
     /// `lower`.
@@ -155,15 +220,15 @@ pub enum Filter {
     /// `ago`: seconds before now to dateTime.
     Ago,
     /// `ref TABLE`: a row's key to its path, and back.
-    Ref(Box<str>),
+    Ref(Text),
     /// `has TEXT`: true where the value is, or (a list or array) holds, TEXT.
-    Has(Box<str>),
+    Has(Text),
     /// `exists`: true where there is a value.
     Exists,
     /// `count`: how many elements an array, table or list has.
     Count,
     /// `native NAME`: a Rust function of `model::native` from text to text.
-    Native(Box<str>),
+    Native(Text),
 }
 
 /// Where rows come from.
@@ -181,9 +246,9 @@ pub enum RowSource {
     /// `each uci PACKAGE.TYPE`: sections, keyed by name (anonymous ones by content).
     Uci {
         /// The package.
-        package: Box<str>,
+        package: Text,
         /// The section type.
-        kind: Box<str>,
+        kind: Text,
     },
     /// `each PIPELINE [key /POINTER]`: elements of an array (keyed by the pointer, or by position)
     /// or members of a table (keyed by name), names of a folder, lines of a text (keyed by `key word N`).
@@ -194,9 +259,9 @@ pub enum RowSource {
         key: ElementKey,
     },
     /// `each agent NAME`: rows the agent keeps.
-    Agent(Box<str>),
+    Agent(Text),
     /// `each native NAME`: rows of a Rust function.
-    Native(Box<str>),
+    Native(Text),
 }
 
 /// How an element of a list is keyed.
@@ -223,9 +288,9 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct New {
     /// `new set OPTION VALUE`: options of the new section.
-    pub options: Vec<(Box<str>, Template)>,
+    pub options: Vec<(Text, Template)>,
     /// `new native NAME`: a Rust function creates and deletes the rows.
-    pub native: Option<Box<str>>,
+    pub native: Option<Text>,
 }
 
 /// What performs a command.
@@ -236,12 +301,12 @@ pub enum CommandSource {
         /// The object path.
         object: Template,
         /// The method.
-        method: Box<str>,
+        method: Text,
         /// Arguments.
-        args: Vec<(Box<str>, Argument)>,
+        args: Arguments,
     },
     /// `agent NAME`: the agent itself (Reboot(), ScheduleTimer(), ...).
-    Agent(Box<str>),
+    Agent(Text),
     /// `operation NAME`: a long-running operation of the daemon (IPPing(), ...).
-    Operation(Box<str>),
+    Operation(Text),
 }

@@ -71,9 +71,9 @@ fn announced(question: &Question, change: &Change, schema: &Schema) -> bool {
 fn names(source: &LiveSource, question: &Question) -> bool {
     match (source, question) {
         (LiveSource::Ubus(object, method), Question::Call { object: o, method: m, .. }) => {
-            fits(object, o) && method == m
+            fits(object, o) && **method == **m
         }
-        (LiveSource::File(path), Question::File(p)) => path == p,
+        (LiveSource::File(path), Question::File(p)) => **path == **p,
         _ => false,
     }
 }

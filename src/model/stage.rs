@@ -157,7 +157,7 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
     let object = &eval.schema[table.object];
     let scope = Scope { eval, object: table.object, row: table.row.as_ref() };
     let mut staging = Staging::default();
-    if let Some((create, _)) = object.new.native.as_deref().and_then(native::maker) {
+    if let Some((create, _)) = object.new.native.and_then(native::maker) {
         let key = create(&scope, &mut staging)?;
         return Ok((staging, key));
     }
@@ -183,7 +183,7 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
     let row = Rc::new(row);
     let scope = Scope { eval, object: table.object, row: Some(&row) };
     for (option, value) in &object.new.options {
-        let value = scope.fill(value).ok_or_else(|| Fault::new(Code::ObjectNotCreated, "a value is missing"))?;
+        let value = scope.fill(*value).ok_or_else(|| Fault::new(Code::ObjectNotCreated, "a value is missing"))?;
         staging.set(package, &name, option, Some(OptValue::One((&*value).into())));
     }
     Ok((staging, name))
@@ -220,7 +220,7 @@ pub(super) fn remove(
     let Some(row) = &node.row else { return Ok(()) };
     remove_below(eval, node, node.object, staging, gone)?;
     let object = &eval.schema[node.object];
-    if let Some((_, delete)) = object.new.native.as_deref().and_then(native::maker) {
+    if let Some((_, delete)) = object.new.native.and_then(native::maker) {
         delete(&Scope { eval, object: node.object, row: node.row.as_ref() }, staging)?;
     } else if let Some((package, section)) = row.section() {
         staging.delete(&package.name, &section.name);

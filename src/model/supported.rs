@@ -56,7 +56,7 @@ impl<B: Backend> Model<B> {
         match path.leaf {
             Leaf::Object => Ok(self.tree(permit, object, want)),
             Leaf::Parameter(name) => self.one(permit, object, text, |o| {
-                o.params = o.object.params.iter().filter(|p| &*p.name == name).collect();
+                o.params = o.object.params.iter().filter(|p| p.name == name).collect();
             }),
             Leaf::Command(name) => self.one(permit, object, text, |o| {
                 o.commands = o.object.commands.iter().filter(|c| c.name.strip_suffix("()") == Some(name)).collect();
@@ -104,20 +104,20 @@ impl<B: Backend> Model<B> {
 
     fn full(&self, permit: &dyn Permit, id: ObjectId, want: Want) -> SupportedObject<'_> {
         let object = &self.schema[id];
-        let may = |name: &str, need: Rights| rights(permit, &object.path, name).allow(need);
+        let may = |name: &str, need: Rights| rights(permit, object.path, name).allow(need);
         let mut full = bare(object);
         if want.unique_keys {
             let seen = |name| may(name, Rights::PARAM_READ);
             full.keys = object.keys.iter().filter(|key| key.params.iter().all(|name| seen(name))).collect();
         }
         if want.params {
-            full.params = object.params.iter().filter(|p| may(&p.name, Rights::PARAM_READ)).collect();
+            full.params = object.params.iter().filter(|p| may(p.name, Rights::PARAM_READ)).collect();
         }
         if want.commands {
-            full.commands = object.commands.iter().filter(|c| may(&c.name, Rights::COMMAND_READ)).collect();
+            full.commands = object.commands.iter().filter(|c| may(c.name, Rights::COMMAND_READ)).collect();
         }
         if want.events {
-            full.events = object.events.iter().filter(|e| may(&e.name, Rights::COMMAND_READ)).collect();
+            full.events = object.events.iter().filter(|e| may(e.name, Rights::COMMAND_READ)).collect();
         }
         full
     }
@@ -133,10 +133,10 @@ impl<B: Backend> Model<B> {
         let object = &self.schema[id];
         let mut one = bare(object);
         choose(&mut one);
-        let may = |name: &str, need: Rights| rights(permit, &object.path, name).allow(need);
-        one.params.retain(|p| may(&p.name, Rights::PARAM_READ));
-        one.commands.retain(|c| may(&c.name, Rights::COMMAND_READ));
-        one.events.retain(|e| may(&e.name, Rights::COMMAND_READ));
+        let may = |name: &str, need: Rights| rights(permit, object.path, name).allow(need);
+        one.params.retain(|p| may(p.name, Rights::PARAM_READ));
+        one.commands.retain(|c| may(c.name, Rights::COMMAND_READ));
+        one.events.retain(|e| may(e.name, Rights::COMMAND_READ));
         if one.params.is_empty() && one.commands.is_empty() && one.events.is_empty() {
             return Err(unsupported(text));
         }
@@ -149,5 +149,5 @@ fn bare(object: &Object) -> SupportedObject<'_> {
 }
 
 fn visible(permit: &dyn Permit, object: &Object) -> bool {
-    permit.object(&object.path).allow(Rights::OBJECT_READ)
+    permit.object(object.path).allow(Rights::OBJECT_READ)
 }

@@ -173,7 +173,7 @@ pub(super) fn model() -> Model<Router> {
 }
 
 pub(super) fn schema(mapping: &str) -> Schema {
-    let blocks = super::notation::parse("test.dm", mapping).unwrap();
+    let blocks = super::notation::parse("test.dm", mapping.to_owned().leak()).unwrap();
     let whole = super::built_in::whole_digest();
     let digest = super::digest::Digest::parse(&whole);
     Schema::build(blocks, &digest, &|_| false).unwrap()
@@ -439,7 +439,7 @@ fn the_supported_model_lists_children_bare() {
     let model = model();
     let want = Want { first_level_only: true, commands: true, events: true, params: true, unique_keys: true };
     let supported = model.supported(&Everything, "Device.LocalAgent.", want).unwrap();
-    let paths: Vec<&str> = supported.iter().map(|o| &*o.object.path).collect();
+    let paths: Vec<&str> = supported.iter().map(|o| o.object.path).collect();
     assert_eq!(
         paths,
         ["Device.LocalAgent.", "Device.LocalAgent.Controller.{i}.", "Device.LocalAgent.Subscription.{i}."]
@@ -447,7 +447,7 @@ fn the_supported_model_lists_children_bare() {
     assert!(!supported[0].params.is_empty() && supported[1].params.is_empty());
     let one = model.supported(&Everything, "Device.LocalAgent.Controller.3.EndpointID", want).unwrap();
     assert_eq!((one[0].params.len(), one[0].commands.len()), (1, 0));
-    let table = |path| model.supported(&Everything, path, want).map(|found| found[0].object.path.clone());
+    let table = |path| model.supported(&Everything, path, want).map(|found| found[0].object.path);
     let expected = "Device.LocalAgent.Subscription.{i}.";
     for path in
         ["Device.LocalAgent.Subscription.", "Device.LocalAgent.Subscription", "Device.LocalAgent.Subscription.{i}"]

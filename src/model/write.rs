@@ -155,7 +155,7 @@ impl<B: Backend> Transaction<'_, B> {
     pub async fn set(&mut self, permit: &dyn Permit, node: &Node, name: &str, value: &str) -> Result<(), Fault> {
         let model = self.model;
         let (target, param) = parameter(model, node, name)?;
-        let may = rights(permit, &target.path, &param.name);
+        let may = rights(permit, &target.path, param.name);
         if !may.allow(Rights::PARAM_WRITE) {
             // What may neither be read nor written does not exist.
             if !may.allow(Rights::PARAM_READ) {
@@ -328,7 +328,7 @@ fn parameter<'m, B: Backend>(model: &'m Model<B>, node: &Node, name: &str) -> Re
 
 /// A value as the standard wants it. An Alias begins with a letter (TR-181, TP-469 1.88).
 fn checked(param: &Param, value: &str) -> Result<String, Fault> {
-    if &*param.name == "Alias" && !value.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    if param.name == "Alias" && !value.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Err(Fault::new(Code::InvalidValue, "an Alias begins with a letter"));
     }
     // The shell scripts that make services of these values take a line feed for the end of one, and what follows for

@@ -17,7 +17,7 @@ impl Param {
     /// # Errors
     /// 7011 where it is not of the type, 7012 where the facets forbid it.
     pub fn check<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Fault> {
-        self.facets.check(&self.name, self.kind, text)
+        self.facets.check(self.name, self.kind, text)
     }
 }
 

@@ -4,7 +4,7 @@ use super::head::{head, live};
 use super::row::{continue_row, item};
 use super::{MAX_LINE, MAX_LINES, Position, Reason, Words};
 use crate::model::schema::{Access, Kind, Live};
-use crate::model::source::{CommandSource, Condition, Each, Pipeline, Template};
+use crate::model::source::{CommandSource, Condition, Each, Pipeline, Template, Text};
 
 /// A block of a mapping file.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,7 @@ pub enum Block {
     /// `live ... on ...`
     Live(Position, Live),
     /// `hide object PATH`
-    Hide(Position, Box<str>),
+    Hide(Position, Text),
 }
 
 /// `object PATH` or `table PATH` with its lines.
@@ -23,7 +23,7 @@ pub struct ObjectBlock {
     /// Where it begins.
     pub at: Position,
     /// With its final dot.
-    pub path: Box<str>,
+    pub path: Text,
     /// Said with `table`.
     pub table: bool,
     /// `rw` of a vendor table: a controller creates and deletes rows.
@@ -51,22 +51,22 @@ pub enum ItemKind {
     /// `each ...`
     Each(Each),
     /// `let NAME = VALUE`
-    Let(Box<str>, Vec<Pipeline>),
+    Let(Text, Vec<Pipeline>),
     /// `new set OPTION TEXT`
-    NewOption(Box<str>, Template),
+    NewOption(Text, Template),
     /// `new native NAME`
-    NewNative(Box<str>),
+    NewNative(Text),
     /// `NAME = ...`, `NAME() = ...`, `NAME! = agent`
     Row(Row),
     /// `hide NAME`
-    Hide(Box<str>),
+    Hide(Text),
 }
 
 /// A parameter, command or event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// With its brackets or mark.
-    pub name: Box<str>,
+    pub name: Text,
     /// Said with `replace`.
     pub replace: bool,
     /// Type and access of a vendor parameter.
@@ -95,7 +95,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads one line.
-    pub(super) fn line(&mut self, at: Position, line: &str) -> Result<(), Reason> {
+    pub(super) fn line(&mut self, at: Position, line: Text) -> Result<(), Reason> {
         if line.len() > MAX_LINE {
             return Err(format!("the line is longer than {MAX_LINE} bytes"));
         }
@@ -140,7 +140,7 @@ impl Reader {
     }
 }
 
-fn hide_object(at: Position, words: &mut Words<'_>) -> Result<Block, Reason> {
+fn hide_object(at: Position, words: &mut Words<'static>) -> Result<Block, Reason> {
     words.next();
     words.next();
     let path = super::head::path(words)?;

@@ -5,19 +5,20 @@ use super::pipeline::text;
 use super::{Position, Reason, Words, shortened, unknown};
 use crate::backend::Watch;
 use crate::model::schema::{Live, LiveSource};
+use crate::model::source::Text;
 
 /// The deepest path, in names.
 const MAX_NAMES: usize = 24;
 
 /// `object PATH` or `table PATH [rw] [keys A,B C]`.
-pub(super) fn head(at: Position, words: &mut Words<'_>) -> Result<ObjectBlock, Reason> {
+pub(super) fn head(at: Position, words: &mut Words<'static>) -> Result<ObjectBlock, Reason> {
     let table = words.need("object or table")?.0 == "table";
     let path = path(words)?;
     match (table, path.ends_with("{i}.")) {
         (true, false) => {
-            return Err(format!("the path of a table ends with `{{i}}.`, `{}` does not", shortened(&path)));
+            return Err(format!("the path of a table ends with `{{i}}.`, `{}` does not", shortened(path)));
         }
-        (false, true) => return Err(format!("`{}` is a table: say `table`, not `object`", shortened(&path))),
+        (false, true) => return Err(format!("`{}` is a table: say `table`, not `object`", shortened(path))),
         _ => {}
     }
     let creatable = table && words.skip("rw");
@@ -25,7 +26,7 @@ pub(super) fn head(at: Position, words: &mut Words<'_>) -> Result<ObjectBlock, R
     Ok(ObjectBlock { at, path, table, creatable, keys, items: Vec::new() })
 }
 
-fn keys(words: &mut Words<'_>) -> Result<Vec<Vec<Box<str>>>, Reason> {
+fn keys(words: &mut Words<'static>) -> Result<Vec<Vec<Box<str>>>, Reason> {
     let mut keys = Vec::new();
     while let Some(word) = words.next() {
         let names: Vec<Box<str>> = word.text().split(',').map(Box::from).collect();
@@ -38,9 +39,9 @@ fn keys(words: &mut Words<'_>) -> Result<Vec<Vec<Box<str>>>, Reason> {
 }
 
 /// A template path: `Device.`, names, `{i}`, a final dot.
-pub(super) fn path(words: &mut Words<'_>) -> Result<Box<str>, Reason> {
+pub(super) fn path(words: &mut Words<'static>) -> Result<Text, Reason> {
     let path = text(words, "the path")?;
-    let wrong = |why: &str| Err(format!("path `{}`: {why}", shortened(&path)));
+    let wrong = |why: &str| Err(format!("path `{}`: {why}", shortened(path)));
     let Some(names) = path.strip_suffix('.') else { return wrong("it ends with a dot") };
     let mut before = "{i}";
     for (index, name) in names.split('.').enumerate() {
@@ -60,7 +61,7 @@ pub(super) fn is_element_name(name: &str) -> bool {
 }
 
 /// `live ubus OBJECT METHOD on event|object NAME`, `live file PATH on file PATH`.
-pub(super) fn live(words: &mut Words<'_>) -> Result<Live, Reason> {
+pub(super) fn live(words: &mut Words<'static>) -> Result<Live, Reason> {
     words.next();
     let source = match words.need("ubus or file")?.0 {
         "ubus" => LiveSource::Ubus(text(words, "the ubus object")?, text(words, "the ubus method")?),
@@ -73,9 +74,9 @@ pub(super) fn live(words: &mut Words<'_>) -> Result<Live, Reason> {
     let kind = words.need("event, object or file")?.0;
     let name = text(words, "what to watch")?;
     let watch = match kind {
-        "event" => Watch::Event(name),
-        "object" => Watch::Object(name),
-        "file" => Watch::File(name),
+        "event" => Watch::Event(name.into()),
+        "object" => Watch::Object(name.into()),
+        "file" => Watch::File(name.into()),
         other => return Err(unknown("what to watch", other, "event PATTERN, object OBJECT, file PATH")),
     };
     Ok(Live { source, watch })

@@ -5,24 +5,24 @@
 use super::template::template;
 use super::{MAX_DEPTH, Reason};
 use crate::backend::{Table, Value};
-use crate::model::source::{Argument, Piece};
+use crate::model::source::{Argument, Arguments};
 use std::iter::Peekable;
 use std::str::Chars;
 
 type Text<'a> = Peekable<Chars<'a>>;
 
 /// The members of a JSON table.
-pub(super) fn arguments(text: &str) -> Result<Vec<(Box<str>, Argument)>, Reason> {
+pub(super) fn arguments(text: &str) -> Result<Arguments, Reason> {
     let mut chars = text.chars().peekable();
     let members = table(&mut chars, 1)?;
     members.0.into_iter().map(|(name, value)| Ok((name, argument(value)?))).collect()
 }
 
 fn argument(value: Value) -> Result<Argument, Reason> {
-    let Value::String(text) = &value else { return Ok(Argument::Value(value)) };
-    let filled = template(text)?;
-    let fixed = filled.0.iter().all(|piece| matches!(piece, Piece::Text(_)));
-    Ok(if fixed { Argument::Value(value) } else { Argument::Filled(filled) })
+    match value {
+        Value::String(text) if text.contains(['{', '}']) => template(Box::leak(text)).map(Argument::Filled),
+        value => Ok(Argument::Value(value)),
+    }
 }
 
 fn value(chars: &mut Text<'_>, depth: usize) -> Result<Value, Reason> {

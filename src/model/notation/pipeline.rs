@@ -1,15 +1,17 @@
 //! A source and its filters: `ubus system board /model | lower`.
 
-use super::template::{is_name, pointer, split_outside, template};
+use super::template::{is_name, pointer, template};
 use super::{MAX_PARTS, Reason, Word, Words, json, shortened, unknown};
-use crate::model::source::{Argument, Condition, Filter, Pipeline, Pointer, SectionRef, Source, Template};
+use crate::model::source::{
+    Arguments, Condition, Filter, Pipeline, Pointer, SectionRef, Source, Template, Text, split_outside,
+};
 
 const SOURCES: &str = "ubus, uci, option, item, $NAME, file, list, link, key, agent, text, native";
 const FILTERS: &str = "default, map, not, mul, div, add, netmask, ref, list, line, word, after, before, upper, lower, own-id, \
                        unquote, basename, has, exists, count, date, ago, native";
 
 /// `SOURCE | FILTER | ...`, as far as it goes.
-pub(super) fn pipeline(words: &mut Words<'_>) -> Result<Pipeline, Reason> {
+pub(super) fn pipeline(words: &mut Words<'static>) -> Result<Pipeline, Reason> {
     let source = source(words)?;
     let mut filters = Vec::new();
     while words.skip("|") {
@@ -23,7 +25,7 @@ pub(super) fn pipeline(words: &mut Words<'_>) -> Result<Pipeline, Reason> {
 }
 
 /// `VALUE == TEXT`, `VALUE != TEXT` or `VALUE`.
-pub(super) fn condition(words: &mut Words<'_>) -> Result<Condition, Reason> {
+pub(super) fn condition(words: &mut Words<'static>) -> Result<Condition, Reason> {
     let value = pipeline(words)?;
     let equal = if words.skip("==") {
         true
@@ -32,20 +34,20 @@ pub(super) fn condition(words: &mut Words<'_>) -> Result<Condition, Reason> {
     } else {
         return Ok(Condition { value, test: None });
     };
-    let text = template(&words.need("the text to compare with")?.text())?;
+    let text = template(words.need("the text to compare with")?.kept())?;
     Ok(Condition { value, test: Some((equal, text)) })
 }
 
-fn source(words: &mut Words<'_>) -> Result<Source, Reason> {
+fn source(words: &mut Words<'static>) -> Result<Source, Reason> {
     let word = words.need("a source")?;
     Ok(match word.0 {
         "ubus" => {
             let (object, method, args) = call(words)?;
             Source::Ubus { object, method, args, pointer: optional_pointer(words)? }
         }
-        "uci" => uci(&text(words, "PACKAGE.SECTION.OPTION")?)?,
+        "uci" => uci(text(words, "PACKAGE.SECTION.OPTION")?)?,
         "option" => {
-            let (option, index) = option(&text(words, "the option")?)?;
+            let (option, index) = option(text(words, "the option")?)?;
             Source::Option { option, index }
         }
         "item" => Source::Item(optional_pointer(words)?),
@@ -54,24 +56,24 @@ fn source(words: &mut Words<'_>) -> Result<Source, Reason> {
         "link" => Source::Link(path(words)?),
         "key" => Source::Key,
         "agent" => Source::Agent(text(words, "the agent's name of the value")?),
-        "text" => Source::Text(template(&text(words, "the text")?)?),
+        "text" => Source::Text(template(text(words, "the text")?)?),
         "native" => Source::Native(text(words, "the native function")?),
         other => match other.strip_prefix('$') {
-            Some(name) if is_name(name) => Source::Let(name.into(), optional_pointer(words)?),
+            Some(name) if is_name(name) => Source::Let(name, optional_pointer(words)?),
             _ => return Err(unknown("the source", other, SOURCES)),
         },
     })
 }
 
 /// Object, method and arguments of a ubus call.
-type Call = (Template, Box<str>, Vec<(Box<str>, Argument)>);
+type Call = (Template, Text, Arguments);
 
 /// `OBJECT METHOD [ARGS]` of a ubus call.
-pub(super) fn call(words: &mut Words<'_>) -> Result<Call, Reason> {
-    let object = template(&words.need("the ubus object")?.text())?;
+pub(super) fn call(words: &mut Words<'static>) -> Result<Call, Reason> {
+    let object = template(words.need("the ubus object")?.kept())?;
     let method = text(words, "the ubus method")?;
     let args = match words.peek().filter(|word| word.is_json()) {
-        None => Vec::new(),
+        None => Box::default(),
         Some(word) => {
             words.next();
             json::arguments(word.0)?
@@ -81,31 +83,33 @@ pub(super) fn call(words: &mut Words<'_>) -> Result<Call, Reason> {
 }
 
 /// The text of the next word.
-pub(super) fn text(words: &mut Words<'_>, what: &str) -> Result<Box<str>, Reason> {
-    Ok(words.need(what)?.text().into())
+pub(super) fn text(words: &mut Words<'static>, what: &str) -> Result<Text, Reason> {
+    Ok(words.need(what)?.kept())
 }
 
-fn path(words: &mut Words<'_>) -> Result<Template, Reason> {
+fn path(words: &mut Words<'static>) -> Result<Template, Reason> {
     let path = text(words, "the path")?;
     if !path.starts_with('/') {
-        return Err(format!("the path `{}` does not start with /", shortened(&path)));
+        return Err(format!("the path `{}` does not start with /", shortened(path)));
     }
-    template(&path)
+    template(path)
 }
 
-fn optional_pointer(words: &mut Words<'_>) -> Result<Pointer, Reason> {
+fn optional_pointer(words: &mut Words<'static>) -> Result<Pointer, Reason> {
     match words.peek().filter(|word| word.0.starts_with('/')) {
         None => Ok(Pointer::default()),
         Some(word) => {
             words.next();
-            pointer(&word.text())
+            pointer(word.kept())
         }
     }
 }
 
-fn uci(text: &str) -> Result<Source, Reason> {
-    let parts = split_outside(text, '.');
-    let [package, section_ref, option_text] = parts.as_slice() else {
+fn uci(text: Text) -> Result<Source, Reason> {
+    let mut parts = split_outside(text, '.');
+    let (Some(package), Some(section_ref), Some(option_text), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(format!("`{}` wants PACKAGE.SECTION.OPTION", shortened(text)));
     };
     let (option, index) = option(option_text)?;
@@ -113,12 +117,12 @@ fn uci(text: &str) -> Result<Source, Reason> {
 }
 
 /// A name UCI allows; a package may hold a dash.
-pub(super) fn uci_name(what: &str, name: &str) -> Result<Box<str>, Reason> {
+pub(super) fn uci_name(what: &str, name: Text) -> Result<Text, Reason> {
     let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if fits { Ok(name.into()) } else { Err(format!("`{}` is no UCI {what}", shortened(name))) }
+    if fits { Ok(name) } else { Err(format!("`{}` is no UCI {what}", shortened(name))) }
 }
 
-fn section(text: &str) -> Result<SectionRef, Reason> {
+fn section(text: Text) -> Result<SectionRef, Reason> {
     let Some(typed) = text.strip_prefix('@') else {
         return if text.is_empty() {
             Err("the UCI section is missing".into())
@@ -132,7 +136,7 @@ fn section(text: &str) -> Result<SectionRef, Reason> {
 }
 
 /// `OPTION` or `OPTION[n]`.
-fn option(text: &str) -> Result<(Box<str>, Option<u16>), Reason> {
+fn option(text: Text) -> Result<(Text, Option<u16>), Reason> {
     match text.split_once('[') {
         None => Ok((uci_name("option", text)?, None)),
         Some((name, rest)) => {
@@ -143,7 +147,7 @@ fn option(text: &str) -> Result<(Box<str>, Option<u16>), Reason> {
     }
 }
 
-fn filter(words: &mut Words<'_>) -> Result<Filter, Reason> {
+fn filter(words: &mut Words<'static>) -> Result<Filter, Reason> {
     let word = words.need("a filter")?;
     Ok(match word.0 {
         "default" => Filter::Default(text(words, "the default")?),
@@ -174,17 +178,17 @@ fn filter(words: &mut Words<'_>) -> Result<Filter, Reason> {
     })
 }
 
-fn map(words: &mut Words<'_>) -> Result<Filter, Reason> {
-    let mut pairs: Vec<(Box<str>, Box<str>)> = Vec::new();
+fn map(words: &mut Words<'static>) -> Result<Filter, Reason> {
+    let mut pairs: Vec<(Text, Text)> = Vec::new();
     let mut other = None;
     while let Some((from, to)) = words.peek().and_then(|word| word.cut(b':')) {
         words.next();
         if from.0 == "*" {
-            other = Some(to.text().into());
+            other = Some(to.kept());
         } else if pairs.iter().any(|(known, _)| **known == *from.text()) {
             return Err(format!("`map` names `{}` twice", shortened(from.0)));
         } else {
-            pairs.push((from.text().into(), to.text().into()));
+            pairs.push((from.kept(), to.kept()));
         }
     }
     pairs.shrink_to_fit();
@@ -194,12 +198,12 @@ fn map(words: &mut Words<'_>) -> Result<Filter, Reason> {
     Ok(Filter::Map(pairs, other))
 }
 
-fn number(words: &mut Words<'_>) -> Result<i64, Reason> {
-    let word: Word<'_> = words.need("a number")?;
+fn number(words: &mut Words<'static>) -> Result<i64, Reason> {
+    let word: Word<'static> = words.need("a number")?;
     word.0.parse().map_err(|_| format!("`{}` is no whole number", shortened(word.0)))
 }
 
-fn divisor(words: &mut Words<'_>) -> Result<i64, Reason> {
+fn divisor(words: &mut Words<'static>) -> Result<i64, Reason> {
     match number(words)? {
         n if n > 0 => Ok(n),
         n => Err(format!("`div {n}`: the divisor must be positive")),
@@ -207,7 +211,7 @@ fn divisor(words: &mut Words<'_>) -> Result<i64, Reason> {
 }
 
 /// A position from 1.
-pub(super) fn position(words: &mut Words<'_>) -> Result<u16, Reason> {
+pub(super) fn position(words: &mut Words<'static>) -> Result<u16, Reason> {
     let n = number(words)?;
     u16::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| format!("`{n}` is no position from 1 to 65535"))
 }

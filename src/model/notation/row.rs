@@ -6,10 +6,10 @@ use super::pipeline::{call, condition, pipeline, position, text, uci_name};
 use super::template::{is_name, pointer, template};
 use super::{MAX_PARTS, Reason, Words, shortened, unknown};
 use crate::model::schema::{Access, Kind};
-use crate::model::source::{CommandSource, Condition, Each, ElementKey, Pipeline, RowSource};
+use crate::model::source::{CommandSource, Condition, Each, ElementKey, Pipeline, RowSource, Text};
 
 /// Reads a line of a block.
-pub(super) fn item(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+pub(super) fn item(words: &mut Words<'static>) -> Result<ItemKind, Reason> {
     let Some(first) = words.peek() else { return Err("an empty line".into()) };
     Ok(match first.0 {
         "when" => {
@@ -37,7 +37,7 @@ pub(super) fn item(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
 }
 
 /// `or VALUE [or VALUE]...` below a row.
-pub(super) fn continue_row(item: &mut Item, words: &mut Words<'_>) -> Result<(), Reason> {
+pub(super) fn continue_row(item: &mut Item, words: &mut Words<'static>) -> Result<(), Reason> {
     match &mut item.kind {
         ItemKind::Row(Row { source: RowSourceText::Parameter(values), .. }) | ItemKind::Let(_, values) => {
             alternatives(values, words)
@@ -47,32 +47,33 @@ pub(super) fn continue_row(item: &mut Item, words: &mut Words<'_>) -> Result<(),
 }
 
 /// `VALUE [or VALUE]...`
-fn values(words: &mut Words<'_>) -> Result<Vec<Pipeline>, Reason> {
+fn values(words: &mut Words<'static>) -> Result<Vec<Pipeline>, Reason> {
     let mut values = vec![pipeline(words)?];
     alternatives(&mut values, words)?;
     Ok(values)
 }
 
-fn alternatives(values: &mut Vec<Pipeline>, words: &mut Words<'_>) -> Result<(), Reason> {
+fn alternatives(values: &mut Vec<Pipeline>, words: &mut Words<'static>) -> Result<(), Reason> {
     while words.skip("or") {
         values.push(pipeline(words)?);
         if values.len() > MAX_PARTS {
             return Err(format!("more than {MAX_PARTS} alternatives"));
         }
     }
+    values.shrink_to_fit();
     Ok(())
 }
 
-fn let_(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+fn let_(words: &mut Words<'static>) -> Result<ItemKind, Reason> {
     let name = text(words, "the name")?;
-    if !is_name(&name) || &*name == "key" {
-        return Err(format!("`{}` is no name for a let", shortened(&name)));
+    if !is_name(name) || name == "key" {
+        return Err(format!("`{}` is no name for a let", shortened(name)));
     }
     equals(words)?;
     Ok(ItemKind::Let(name, values(words)?))
 }
 
-fn equals(words: &mut Words<'_>) -> Result<(), Reason> {
+fn equals(words: &mut Words<'static>) -> Result<(), Reason> {
     match words.next() {
         Some(word) if word.0 == "=" => Ok(()),
         Some(word) => Err(format!("`=` is missing before `{}`", shortened(word.0))),
@@ -80,22 +81,22 @@ fn equals(words: &mut Words<'_>) -> Result<(), Reason> {
     }
 }
 
-fn new(words: &mut Words<'_>) -> Result<ItemKind, Reason> {
+fn new(words: &mut Words<'static>) -> Result<ItemKind, Reason> {
     match words.need("set or native")?.0 {
         "set" => {
-            let option = uci_name("option", &text(words, "the option")?)?;
-            Ok(ItemKind::NewOption(option, template(&text(words, "the text")?)?))
+            let option = uci_name("option", text(words, "the option")?)?;
+            Ok(ItemKind::NewOption(option, template(text(words, "the text")?)?))
         }
         "native" => Ok(ItemKind::NewNative(text(words, "the native function")?)),
         other => Err(unknown("what a new row gets", other, "set OPTION TEXT, native NAME")),
     }
 }
 
-fn each(words: &mut Words<'_>) -> Result<Each, Reason> {
+fn each(words: &mut Words<'static>) -> Result<Each, Reason> {
     let rows = match words.peek().map(|word| word.0) {
         Some("uci") => {
             words.next();
-            sections(&text(words, "PACKAGE.TYPE")?)?
+            sections(text(words, "PACKAGE.TYPE")?)?
         }
         Some("agent") => {
             words.next();
@@ -110,22 +111,22 @@ fn each(words: &mut Words<'_>) -> Result<Each, Reason> {
     Ok(Each { rows, conditions: conditions(words)? })
 }
 
-fn sections(text: &str) -> Result<RowSource, Reason> {
+fn sections(text: Text) -> Result<RowSource, Reason> {
     let (package, kind) = text.split_once('.').ok_or("`each uci` wants PACKAGE.TYPE")?;
     Ok(RowSource::Uci { package: uci_name("package", package)?, kind: uci_name("section type", kind)? })
 }
 
-fn element_key(words: &mut Words<'_>) -> Result<ElementKey, Reason> {
+fn element_key(words: &mut Words<'static>) -> Result<ElementKey, Reason> {
     if !words.skip("key") {
         return Ok(ElementKey::Natural);
     }
     if words.skip("word") {
         return Ok(ElementKey::Word(position(words)?));
     }
-    Ok(ElementKey::Pointer(pointer(&text(words, "/POINTER or word N")?)?))
+    Ok(ElementKey::Pointer(pointer(text(words, "/POINTER or word N")?)?))
 }
 
-fn conditions(words: &mut Words<'_>) -> Result<Vec<Condition>, Reason> {
+fn conditions(words: &mut Words<'static>) -> Result<Vec<Condition>, Reason> {
     let mut conditions = Vec::new();
     while words.skip("where") {
         conditions.push(condition(words)?);
@@ -133,10 +134,11 @@ fn conditions(words: &mut Words<'_>) -> Result<Vec<Condition>, Reason> {
             return Err(format!("more than {MAX_PARTS} conditions"));
         }
     }
+    conditions.shrink_to_fit();
     Ok(conditions)
 }
 
-fn row(words: &mut Words<'_>) -> Result<Row, Reason> {
+fn row(words: &mut Words<'static>) -> Result<Row, Reason> {
     let replace = words.skip("replace");
     let name = element(words)?;
     let plain = !name.ends_with(['!', ')']);
@@ -153,19 +155,19 @@ fn row(words: &mut Words<'_>) -> Result<Row, Reason> {
 }
 
 /// `Name`, `Name()` or `Name!`.
-fn element(words: &mut Words<'_>) -> Result<Box<str>, Reason> {
+fn element(words: &mut Words<'static>) -> Result<Text, Reason> {
     let name = text(words, "the name")?;
-    let bare = name.strip_suffix("()").or_else(|| name.strip_suffix('!')).unwrap_or(&name);
+    let bare = name.strip_suffix("()").or_else(|| name.strip_suffix('!')).unwrap_or(name);
     if !is_element_name(bare) {
         return Err(format!(
             "`{}` begins no line of a block; allowed: when, each, let, new, hide, replace, or a NAME, NAME() or NAME!",
-            shortened(&name)
+            shortened(name)
         ));
     }
     Ok(name)
 }
 
-fn declaration(words: &mut Words<'_>) -> Result<Option<(Kind, Access)>, Reason> {
+fn declaration(words: &mut Words<'static>) -> Result<Option<(Kind, Access)>, Reason> {
     let Some(word) = words.peek().filter(|word| word.0 != "=") else { return Ok(None) };
     let kind = Kind::from_name(word.0).ok_or_else(|| {
         unknown(
@@ -185,7 +187,7 @@ fn declaration(words: &mut Words<'_>) -> Result<Option<(Kind, Access)>, Reason> 
     Ok(Some((kind, access)))
 }
 
-fn command(words: &mut Words<'_>) -> Result<CommandSource, Reason> {
+fn command(words: &mut Words<'static>) -> Result<CommandSource, Reason> {
     match words.need("what does it")?.0 {
         "ubus" => call(words).map(|(object, method, args)| CommandSource::Ubus { object, method, args }),
         "agent" => Ok(CommandSource::Agent(text(words, "the agent's name of the command")?)),
@@ -194,7 +196,7 @@ fn command(words: &mut Words<'_>) -> Result<CommandSource, Reason> {
     }
 }
 
-fn event(words: &mut Words<'_>) -> Result<RowSourceText, Reason> {
+fn event(words: &mut Words<'static>) -> Result<RowSourceText, Reason> {
     match words.need("agent")?.0 {
         "agent" => Ok(RowSourceText::Event),
         other => Err(unknown("what raises an event", other, "agent")),

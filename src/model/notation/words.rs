@@ -13,6 +13,17 @@ impl<'a> Word<'a> {
         if self.0.contains('"') { Cow::Owned(unquoted(self.0)) } else { Cow::Borrowed(self.0) }
     }
 
+    /// The word without its quotes, kept for good.
+    pub(crate) fn kept(self) -> &'static str
+    where
+        'a: 'static,
+    {
+        match self.text() {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(text) => text.leak(),
+        }
+    }
+
     /// Starts a JSON table.
     pub(crate) fn is_json(self) -> bool {
         starts_json(self.0)

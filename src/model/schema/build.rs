@@ -4,7 +4,7 @@ use super::{Access, Command, Event, Kind, Live, Object, ObjectId, Param, ParamSo
 use crate::model::digest::{Digest, Element, ObjectFacts, ValueFacts};
 use crate::model::facets::Facets;
 use crate::model::notation::{Block, ItemKind, NotationError, ObjectBlock, Position, Row, RowSourceText};
-use crate::model::source::{CommandSource, Filter, New, Pipeline, Source};
+use crate::model::source::{CommandSource, Filter, New, Pipeline, Source, Text};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -84,7 +84,7 @@ impl Schema {
             match block {
                 Block::Object(block) => builder.block(block),
                 Block::Live(_, live) => builder.live(live),
-                Block::Hide(at, path) => builder.hide_object(&at, &path),
+                Block::Hide(at, path) => builder.hide_object(&at, path),
             }
         }
         builder.finish()
@@ -109,9 +109,9 @@ pub(super) struct Draft {
     pub(super) facts: ObjectFacts,
     pub(super) hidden: bool,
     /// Where each row stands.
-    rows: HashMap<Box<str>, Position>,
+    rows: HashMap<Text, Position>,
     /// Rows the engine must not add.
-    pub(super) hidden_rows: Vec<Box<str>>,
+    pub(super) hidden_rows: Vec<Text>,
 }
 
 impl Builder<'_, '_> {
@@ -123,11 +123,11 @@ impl Builder<'_, '_> {
 
     fn block(&mut self, block: ObjectBlock) {
         let states = block.creatable || !block.keys.is_empty();
-        let vendor = is_vendor(&block.path, "");
+        let vendor = is_vendor(block.path, "");
         if states && !vendor {
             self.errors.push(block.at.error(format!("the standard states access and keys of `{}`", block.path)));
         }
-        let Some(id) = self.ensure(&block.path, &block.at) else { return };
+        let Some(id) = self.ensure(block.path, &block.at) else { return };
         let Some(draft) = self.drafts.get_mut(usize::from(id.0)) else { return };
         if draft.hidden {
             self.errors.push(block.at.error(format!("`{}` is hidden", block.path)));
@@ -145,7 +145,7 @@ impl Builder<'_, '_> {
     }
 
     /// The object at `path`, made together with those above it.
-    fn ensure(&mut self, path: &str, at: &Position) -> Option<ObjectId> {
+    fn ensure(&mut self, path: Text, at: &Position) -> Option<ObjectId> {
         if let Some(id) = self.schema.find(path) {
             return Some(id);
         }
@@ -191,15 +191,15 @@ impl Builder<'_, '_> {
 
     fn add_object(
         &mut self,
-        path: &str,
+        path: Text,
         at: &Position,
         parent: Option<ObjectId>,
         facts: ObjectFacts,
     ) -> Option<ObjectId> {
         let id = ObjectId(u16::try_from(self.schema.objects.len()).ok()?);
         self.schema.objects.push(Object {
-            path: path.into(),
-            name: last_name(path).into(),
+            path,
+            name: last_name(path),
             parent,
             children: Vec::new(),
             table: path.ends_with("{i}."),
@@ -213,7 +213,7 @@ impl Builder<'_, '_> {
             commands: Vec::new(),
             events: Vec::new(),
         });
-        self.schema.by_path.insert(path.into(), id);
+        self.schema.by_path.insert(path, id);
         if let Some(above) = parent {
             self.object(above).children.push(id);
         }
@@ -243,36 +243,36 @@ impl Builder<'_, '_> {
             ItemKind::Each(each) => object.each.push(each),
             ItemKind::NewOption(option, text) => object.new.options.push((option, text)),
             ItemKind::NewNative(name) => object.new.native = Some(name),
-            ItemKind::Hide(name) => return self.hide_row(id, &name),
+            ItemKind::Hide(name) => return self.hide_row(id, name),
             ItemKind::Row(row) => return self.row(id, at, row),
         }
         Ok(())
     }
 
-    fn hide_row(&mut self, id: ObjectId, name: &str) -> Result<(), String> {
+    fn hide_row(&mut self, id: ObjectId, name: Text) -> Result<(), String> {
         let object = self.object(id);
-        object.params.retain(|param| &*param.name != name);
-        object.commands.retain(|command| &*command.name != name);
-        object.events.retain(|event| &*event.name != name);
+        object.params.retain(|param| param.name != name);
+        object.commands.retain(|command| command.name != name);
+        object.events.retain(|event| event.name != name);
         let draft = self.draft(id);
         let was_there = draft.rows.remove(name).is_some();
         if !was_there && name != "Alias" && !name.ends_with("NumberOfEntries") {
             return Err(format!("there is no row `{name}` to hide"));
         }
-        draft.hidden_rows.push(name.into());
+        draft.hidden_rows.push(name);
         Ok(())
     }
 
     fn row(&mut self, id: ObjectId, at: &Position, row: Row) -> Result<(), String> {
         let draft = self.draft(id);
-        match draft.rows.get(&row.name) {
+        match draft.rows.get(row.name) {
             Some(before) if !row.replace => return Err(format!("`{}` stands at {before} already", row.name)),
             None if row.replace => return Err(format!("there is no row `{}` to replace", row.name)),
-            _ => draft.rows.insert(row.name.clone(), at.clone()),
+            _ => draft.rows.insert(row.name, at.clone()),
         };
-        let path = self.object(id).path.clone();
-        let known = self.digest.element(&path, &row.name)?;
-        match (known, row.declared, is_vendor(&path, &row.name)) {
+        let path = self.object(id).path;
+        let known = self.digest.element(path, row.name)?;
+        match (known, row.declared, is_vendor(path, row.name)) {
             (Some(_), Some(_), _) => Err(format!("the standard states type and access of `{}`", row.name)),
             (Some(element), None, _) => self.standard_row(id, row, element),
             (None, declared, true) => self.vendor_row(id, row, declared),
@@ -317,12 +317,12 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn put_param(&mut self, id: ObjectId, name: Box<str>, access: Access, value: ValueFacts, values: Vec<Pipeline>) {
+    fn put_param(&mut self, id: ObjectId, name: Text, access: Access, value: ValueFacts, values: Vec<Pipeline>) {
         let written = values.first().is_some_and(|first| writable(first, self.native_writes));
         let access = if written { access } else { Access::ReadOnly };
         let mut param = param(name, access, value, ParamSource::Mapped(values));
         self.share(&mut param.facets);
-        put(&mut self.object(id).params, param, |p| &p.name);
+        put(&mut self.object(id).params, param, |p| p.name);
     }
 
     /// Keeps one copy of facets that are the same: most elements have none, many are MAC addresses.
@@ -336,12 +336,12 @@ impl Builder<'_, '_> {
     fn put_command(&mut self, id: ObjectId, mut command: Command) {
         let arguments = command.input.iter_mut().chain(&mut command.output);
         arguments.for_each(|argument| self.share(&mut argument.facets));
-        put(&mut self.object(id).commands, command, |c| &c.name);
+        put(&mut self.object(id).commands, command, |c| c.name);
     }
 
     fn put_event(&mut self, id: ObjectId, mut event: Event) {
         event.arguments.iter_mut().for_each(|argument| self.share(&mut argument.facets));
-        put(&mut self.object(id).events, event, |e| &e.name);
+        put(&mut self.object(id).events, event, |e| e.name);
     }
 
     fn hide_object(&mut self, at: &Position, path: &str) {
@@ -364,7 +364,7 @@ impl ValueFacts {
     }
 }
 
-pub(super) fn param(name: Box<str>, access: Access, value: ValueFacts, source: ParamSource) -> Param {
+pub(super) fn param(name: Text, access: Access, value: ValueFacts, source: ParamSource) -> Param {
     Param {
         name,
         kind: value.kind,

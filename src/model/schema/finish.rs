@@ -41,7 +41,7 @@ impl Builder<'_, '_> {
         object.creatable = facts.creatable && (sections || object.new.native.is_some());
         object.keys = facts.keys;
         let params = &object.params;
-        object.keys.retain(|key| key.params.iter().all(|name| params.iter().any(|param| param.name == *name)));
+        object.keys.retain(|key| key.params.iter().all(|name| params.iter().any(|param| *param.name == **name)));
         Ok(())
     }
 
@@ -53,9 +53,9 @@ impl Builder<'_, '_> {
         if !self.object(id).table || !self.wants(id, "Alias") {
             return Ok(());
         }
-        let path = self.object(id).path.clone();
-        if let Some(Element::Parameter { access, value }) = self.digest.element(&path, "Alias")? {
-            self.object(id).params.push(param("Alias".into(), access, value, ParamSource::Alias));
+        let path = self.object(id).path;
+        if let Some(Element::Parameter { access, value }) = self.digest.element(path, "Alias")? {
+            self.object(id).params.push(param("Alias", access, value, ParamSource::Alias));
         }
         Ok(())
     }
@@ -66,14 +66,14 @@ impl Builder<'_, '_> {
         if !self.wants(parent, &name) {
             return Ok(());
         }
-        let path = self.object(parent).path.clone();
-        let value = match self.digest.element(&path, &name)? {
+        let path = self.object(parent).path;
+        let value = match self.digest.element(path, &name)? {
             Some(Element::Parameter { value, .. }) => value,
             Some(_) => return Ok(()),
-            None if is_vendor(&self.object(id).path, "") => ValueFacts::plain(Kind::UnsignedInt),
+            None if is_vendor(self.object(id).path, "") => ValueFacts::plain(Kind::UnsignedInt),
             None => return Ok(()),
         };
-        self.object(parent).params.push(param(name, Access::ReadOnly, value, ParamSource::Count(id)));
+        self.object(parent).params.push(param(Box::leak(name), Access::ReadOnly, value, ParamSource::Count(id)));
         Ok(())
     }
 }
@@ -112,7 +112,7 @@ fn without_hidden(schema: Schema, drafts: &[Draft]) -> Schema {
                 *of = new_id(*of).unwrap_or(*of);
             }
         }
-        kept.by_path.insert(object.path.clone(), id);
+        kept.by_path.insert(object.path, id);
         kept.objects.push(object);
     }
     kept

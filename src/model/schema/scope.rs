@@ -30,7 +30,7 @@ pub(super) fn check(blocks: &[Block]) -> Vec<NotationError> {
     let mut lets_so_far: HashMap<&str, usize> = HashMap::new();
     let mut errors = Vec::new();
     for block in objects(blocks) {
-        let defined = lets_so_far.entry(&block.path).or_default();
+        let defined = lets_so_far.entry(block.path).or_default();
         for item in &block.items {
             if let Err(text) = check_item(&known, block, item, *defined) {
                 errors.push(item.at.error(text));
@@ -48,7 +48,7 @@ fn objects(blocks: &[Block]) -> impl Iterator<Item = &ObjectBlock> {
 fn collect(blocks: &[Block]) -> HashMap<&str, Known<'_>> {
     let mut known: HashMap<&str, Known<'_>> = HashMap::new();
     for block in objects(blocks) {
-        let entry = known.entry(&block.path).or_default();
+        let entry = known.entry(block.path).or_default();
         for item in &block.items {
             match &item.kind {
                 ItemKind::Let(name, _) => entry.lets.push(name),
@@ -69,8 +69,8 @@ fn check_item(
     item: &Item,
     defined: usize,
 ) -> Result<(), String> {
-    let row = Place { known, path: &block.path, own_lets: usize::MAX };
-    let above = Place { known, path: super::build::parent_path(&block.path), own_lets: usize::MAX };
+    let row = Place { known, path: block.path, own_lets: usize::MAX };
+    let above = Place { known, path: super::build::parent_path(block.path), own_lets: usize::MAX };
     match &item.kind {
         ItemKind::When(condition) => (if block.table { &above } else { &row }).condition(condition),
         ItemKind::Each(each) => {
@@ -174,14 +174,14 @@ impl<'a> Place<'_, 'a> {
     }
 
     fn pointer(&self, pointer: &Pointer) -> Result<(), String> {
-        pointer.0.iter().try_for_each(|step| match step {
-            PointerStep::Member(text) | PointerStep::Select(_, text) => self.template(text),
+        pointer.steps().try_for_each(|step| match step {
+            PointerStep::Member(text) | PointerStep::Select(_, text) => self.template(&text),
             PointerStep::Index(_) => Ok(()),
         })
     }
 
     fn template(&self, template: &Template) -> Result<(), String> {
-        template.0.iter().try_for_each(|piece| self.piece(piece))
+        template.pieces().try_for_each(|piece| self.piece(&piece))
     }
 
     fn piece(&self, piece: &Piece) -> Result<(), String> {

@@ -26,7 +26,7 @@ Device.IP.Interface.{i}.Stats. ro v2.0
 const TABLE: &str = "table Device.IP.Interface.{i}.\neach uci network.interface\n";
 
 fn build(text: &str) -> Result<Schema, Vec<String>> {
-    let blocks = parse("t.dm", text).map_err(|error| vec![error.to_string()])?;
+    let blocks = parse("t.dm", text.to_owned().leak()).map_err(|error| vec![error.to_string()])?;
     Schema::build(blocks, &Digest::parse(FACTS), &|name| name == "writes")
         .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
@@ -42,7 +42,7 @@ fn interface(schema: &Schema) -> &Object {
 #[test]
 fn objects_above_come_by_themselves_and_first() {
     let schema = build(&format!("{TABLE}object Device.IP.Interface.{{i}}.Stats.\nBytesSent = text 1")).unwrap();
-    let paths: Vec<_> = schema.objects.iter().map(|object| &*object.path).collect();
+    let paths: Vec<_> = schema.objects.iter().map(|object| object.path).collect();
     assert_eq!(paths, ["Device.", "Device.IP.", "Device.IP.Interface.{i}.", "Device.IP.Interface.{i}.Stats."]);
     assert_eq!(schema.child(ObjectId(1), "Interface"), Some(ObjectId(2)));
     assert_eq!(schema[ObjectId(3)].parent, Some(ObjectId(2)));
@@ -154,7 +154,7 @@ fn rows_and_objects_can_be_hidden() {
     let schema = build(&text).unwrap();
     assert_eq!(schema.find("Device.IP.Interface.{i}."), None);
     assert!(schema[ObjectId(1)].children.is_empty() && schema[ObjectId(1)].params.is_empty());
-    assert_eq!(&*schema[schema.find("Device.X_V.").unwrap()].path, "Device.X_V.");
+    assert_eq!(schema[schema.find("Device.X_V.").unwrap()].path, "Device.X_V.");
     assert!(refused("hide object Device.Foo.").contains("no object"));
 }
 
