@@ -13,6 +13,8 @@ mod add;
 mod arguments;
 #[path = "conformance/bench.rs"]
 mod bench;
+#[path = "conformance/broker.rs"]
+mod broker;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "support/certificates.rs"]
@@ -31,6 +33,10 @@ mod instances;
 mod messages;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
+#[path = "conformance/mqtt.rs"]
+mod mqtt;
+#[path = "support/mqtt_broker.rs"]
+mod mqtt_broker;
 #[path = "conformance/notify.rs"]
 mod notify;
 #[path = "conformance/operate.rs"]

@@ -122,12 +122,22 @@ fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
+/// An Add.
+pub fn add_request(allow_partial: bool, objects: &[Object<'_>]) -> ReqType {
+    ReqType::Add(msg::Add { allow_partial, create_objs: objects.iter().map(create).collect() })
+}
+
+/// A Set.
+pub fn set_request(allow_partial: bool, objects: &[Object<'_>]) -> ReqType {
+    ReqType::Set(msg::Set { allow_partial, update_objs: objects.iter().map(update).collect() })
+}
+
 impl Tester {
     /// Add.
     pub async fn add(&mut self, allow_partial: bool, objects: &[Object<'_>]) -> Answer<Created> {
         use add_resp::created_object_result::operation_status::OperStatus;
-        let request = msg::Add { allow_partial, create_objs: objects.iter().map(create).collect() };
-        let RespType::AddResp(response) = self.ask(ReqType::Add(request)).await? else { panic!("not an AddResp") };
+        let request = add_request(allow_partial, objects);
+        let RespType::AddResp(response) = self.ask(request).await? else { panic!("not an AddResp") };
         let created = |result: add_resp::CreatedObjectResult| Created {
             requested: result.requested_path,
             outcome: match result.oper_status.and_then(|status| status.oper_status).expect("no OperationStatus") {
@@ -141,8 +151,8 @@ impl Tester {
     /// Set.
     pub async fn set(&mut self, allow_partial: bool, objects: &[Object<'_>]) -> Answer<Updated> {
         use set_resp::updated_object_result::operation_status::OperStatus;
-        let request = msg::Set { allow_partial, update_objs: objects.iter().map(update).collect() };
-        let RespType::SetResp(response) = self.ask(ReqType::Set(request)).await? else { panic!("not a SetResp") };
+        let request = set_request(allow_partial, objects);
+        let RespType::SetResp(response) = self.ask(request).await? else { panic!("not a SetResp") };
         let updated = |result: set_resp::UpdatedObjectResult| Updated {
             requested: result.requested_path,
             outcome: match result.oper_status.and_then(|status| status.oper_status).expect("no OperationStatus") {

@@ -23,6 +23,8 @@ pub enum Transport {
 
 /// Both directions of WebSocket.
 pub const WEBSOCKET: &[Transport] = &[Transport::WebSocketClient, Transport::WebSocketServer];
+/// Both versions of MQTT.
+pub const MQTT: &[Transport] = &[Transport::Mqtt5, Transport::Mqtt311];
 
 impl Transport {
     pub const ALL: &[Self] = &[Self::WebSocketClient, Self::WebSocketServer, Self::Mqtt5, Self::Mqtt311];

@@ -38,6 +38,13 @@ pub struct Secure {
 
 impl Secure {
     pub fn new(transport: Transport, credential: Credential, agent_id: &str, tester_id: &str) -> Self {
+        let mut secure = Self::at_broker(credential, agent_id, tester_id);
+        secure.broker = transport.needs_broker().then(|| broker(&secure.trusted)).flatten();
+        secure
+    }
+
+    /// Where the case plays the broker, with the tester's certificate.
+    pub fn at_broker(credential: Credential, agent_id: &str, tester_id: &str) -> Self {
         let (trusted, foreign) = (Authority::new("trusted"), Authority::new("foreign"));
         let theirs = |id| Asked { names: &["localhost"], endpoint_id: Some(id), ..Asked::default() };
         let tester = match credential {
@@ -46,8 +53,7 @@ impl Secure {
             Credential::OtherName => trusted.issue(theirs("self::somebody-else")),
         };
         let agent = trusted.issue(theirs(agent_id));
-        let broker = transport.needs_broker().then(|| broker(&trusted)).flatten();
-        Self { trusted, _foreign: foreign, agent, tester, broker }
+        Self { trusted, _foreign: foreign, agent, tester, broker: None }
     }
 
     pub fn broker_port(&self) -> Option<u16> {

@@ -50,14 +50,20 @@ impl Ids {
         record.record_type.expect("a record_type")
     }
 
+    /// The body of the message in a record, where it has this id.
+    pub fn message(&self, record: Bytes, id: &str) -> Option<MsgBody> {
+        let RecordType::NoSessionContext(inner) = self.open(record) else { return None };
+        let message = Msg::decode(inner.payload).expect("the EUT sends no USP message");
+        let is_it = message.header.is_some_and(|header| header.msg_id == id);
+        is_it.then(|| message.body.and_then(|body| body.msg_body).expect("a message without body"))
+    }
+
     /// The answer to `id`, whatever else comes before it.
     pub async fn answer(&self, wire: &mut impl Wire, id: &str) -> MsgBody {
         loop {
             let bytes = wire.receive(PATIENCE).await.expect("the connection ends before the answer");
-            let RecordType::NoSessionContext(inner) = self.open(bytes) else { continue };
-            let message = Msg::decode(inner.payload).expect("the EUT sends no USP message");
-            if message.header.is_some_and(|header| header.msg_id == id) {
-                return message.body.and_then(|body| body.msg_body).expect("a message without body");
+            if let Some(body) = self.message(bytes, id) {
+                return body;
             }
         }
     }

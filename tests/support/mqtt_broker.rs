@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -22,9 +22,13 @@ impl Broker {
     }
 
     pub async fn accept(&self) -> Connection {
-        let (tcp, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody connects").unwrap();
+        Connection::on(self.accept_tcp(PATIENCE).await)
+    }
+
+    pub async fn accept_tcp(&self, within: Duration) -> TcpStream {
+        let (tcp, _) = timeout(within, self.listener.accept()).await.expect("nobody connects").unwrap();
         tcp.set_nodelay(true).unwrap();
-        Connection { tcp, level: 0 }
+        tcp
     }
 
     /// Accepts, answers CONNECT with the given CONNACK properties and grants every filter.
@@ -38,8 +42,12 @@ impl Broker {
     }
 }
 
+/// TCP or TLS.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
 pub struct Connection {
-    pub tcp: TcpStream,
+    pub tcp: Box<dyn Io>,
     pub level: u8,
 }
 
@@ -89,11 +97,16 @@ pub struct Publish {
 }
 
 impl Connection {
+    pub fn on(io: impl Io + 'static) -> Connection {
+        Connection { tcp: Box::new(io), level: 0 }
+    }
+
     pub async fn read(&mut self) -> Option<Packet> {
         timeout(PATIENCE, self.read_patiently()).await.expect("the agent sends nothing")
     }
 
-    async fn read_patiently(&mut self) -> Option<Packet> {
+    /// The next packet, however long it takes; None where the connection ends. Not cancel safe.
+    pub async fn read_patiently(&mut self) -> Option<Packet> {
         let first = self.tcp.read_u8().await.ok()?;
         let (mut length, mut shift) = (0usize, 0);
         loop {
@@ -136,6 +149,11 @@ impl Connection {
 
     pub async fn subscribe(&mut self) -> Subscribe {
         let packet = self.expect(8).await;
+        self.subscription(&packet)
+    }
+
+    /// What a SUBSCRIBE says.
+    pub fn subscription(&self, packet: &Packet) -> Subscribe {
         assert_eq!(packet.first, 0x82);
         let mut reader = Reader(&packet.body);
         let id = reader.two();
@@ -149,6 +167,12 @@ impl Connection {
 
     pub async fn unsubscribe(&mut self) -> (u16, Vec<String>) {
         let packet = self.expect(10).await;
+        self.unsubscription(&packet)
+    }
+
+    /// What an UNSUBSCRIBE says.
+    pub fn unsubscription(&self, packet: &Packet) -> (u16, Vec<String>) {
+        assert_eq!(packet.first, 0xa2);
         let mut reader = Reader(&packet.body);
         let id = reader.two();
         reader.properties(self.level);
@@ -161,6 +185,12 @@ impl Connection {
 
     pub async fn publish(&mut self) -> Publish {
         let packet = self.expect(3).await;
+        self.published(&packet)
+    }
+
+    /// What a PUBLISH says.
+    pub fn published(&self, packet: &Packet) -> Publish {
+        assert_eq!(packet.first >> 4, 3, "{packet:?}");
         let qos = packet.first >> 1 & 3;
         let mut reader = Reader(&packet.body);
         let topic = reader.text();
@@ -210,6 +240,21 @@ impl Connection {
         }
         body.extend_from_slice(codes);
         self.packet(0x90, &body).await;
+    }
+
+    pub async fn unsuback(&mut self, id: u16, filters: usize) {
+        let mut body = id.to_be_bytes().to_vec();
+        if self.level == 5 {
+            body.push(0);
+            body.resize(body.len() + filters, 0);
+        }
+        self.packet(0xb0, &body).await;
+    }
+
+    /// A server's DISCONNECT; MQTT 3.1.1 has none.
+    pub async fn disconnect(&mut self, code: u8) {
+        assert_eq!(self.level, 5);
+        self.packet(0xe0, &[code, 0]).await;
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP by their first byte.
