@@ -26,11 +26,18 @@ table Device.MQTT.Client.{i}.
                                 or agent mqtt.ClientID
   Username                       = option Username | own-id
   Password                       = option Password
+  MessageRetryTime               = option MessageRetryTime | default 5
   ConnectRetryTime               = option ConnectRetryTime | default 5
   ConnectRetryIntervalMultiplier = option ConnectRetryIntervalMultiplier | default 2000
   ConnectRetryMaxInterval        = option ConnectRetryMaxInterval | default 30720
   ResponseInformation            = agent mqtt.ResponseInformation
   ForceReconnect()               = agent force_reconnect
+
+object Device.MQTT.Client.{i}.Stats.
+  BrokerConnectionEstablished = agent mqtt.Established | default 0001-01-01T00:00:00Z
+  MQTTMessagesSent            = agent mqtt.Sent | default 0
+  MQTTMessagesReceived        = agent mqtt.Received | default 0
+  ConnectionErrors            = agent mqtt.Errors | default 0
 
 table Device.MQTT.Client.{i}.Subscription.{i}.
   each uci usp-agent.mqtt_subscription where option mqtt == {parent.key}

@@ -5,7 +5,7 @@
 //! ```text
 //! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order }
 //! demo -> { daemon, mtp, config, model, backend, usp, path, order }
-//! daemon -> { agent, mtp, config, store, model, backend, usp, order }
+//! daemon -> { agent, mtp, config, store, model, backend, usp, calendar, order }
 //! agent -> { model, usp, path, store, backend, calendar, order }
 //! model -> { path, backend, usp::fault, calendar, order }
 //! mtp -> { usp::endpoint_id, config, calendar, order }

@@ -37,6 +37,7 @@ fn settings(port: u16) -> Settings {
         response_topic: Some(AGENT_TOPIC.into()),
         publish_qos: 1,
         retry: Policy { minimum: Duration::from_millis(20), ..Policy::default() },
+        message_retry: Duration::from_secs(5),
         ack_timeout: Duration::from_millis(300),
         limits: Limits {
             handshake: Duration::from_millis(600),
@@ -297,6 +298,29 @@ async fn an_unacknowledged_record_is_sent_again_in_a_resumed_session() {
     connection.suback(subscribe.id, &[1]).await;
     let again = connection.publish().await;
     assert_eq!((again.id, again.dup, &again.payload[..]), (first.id, true, &b"once more"[..]));
+}
+
+#[tokio::test]
+async fn over_3_1_1_an_unacknowledged_record_is_sent_again_on_the_same_connection() {
+    let broker = Broker::new().await;
+    let retry = Duration::from_millis(100);
+    for (version, repeats) in [(Version::V311, true), (Version::V5, false)] {
+        let patience = Duration::from_secs(20);
+        let link = Settings { version, message_retry: retry, ack_timeout: patience, ..settings(broker.port) };
+        let mut link = run(link);
+        let (mut connection, _, _) = broker.subscribed(&[]).await;
+        let (channel, _) = link.connected().await;
+        link.send(channel, b"once more", topic("t"));
+        let first = connection.publish().await;
+        let again = timeout(retry * 5, connection.publish()).await;
+        assert_eq!(again.is_ok(), repeats, "{version:?}");
+        if let Ok(again) = again {
+            assert_eq!((again.id, again.dup, again.payload), (first.id, true, first.payload));
+            connection.ack(0x40, first.id).await;
+            timeout(retry * 5, connection.publish()).await.expect_err("sent again though acknowledged");
+        }
+        link.shut_down().await;
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ fn settings(port: u16, name: &str, version: Version) -> Settings {
         response_topic: Some(format!("usp/{name}").into()),
         publish_qos: 1,
         retry: Policy { minimum: Duration::from_millis(50), multiplier: Some(1000), ..Policy::default() },
+        message_retry: ACK_TIMEOUT,
         ack_timeout: ACK_TIMEOUT,
         limits: Limits::default(),
     }

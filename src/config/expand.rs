@@ -80,6 +80,17 @@ fn short_form(section: &Section) -> Option<Url> {
     Url::parse(section.text("url")?).ok()
 }
 
+/// The section of the file where an option of this section of [`expand`]'s answer is written: the section itself, or the
+/// controller whose `url` stands for it.
+pub fn written_in<'a>(package: &'a Package, name: &'a str) -> &'a str {
+    let controller = name.rsplit_once('_').map(|(controller, _)| controller);
+    let short = controller.and_then(|name| package.section(name)).filter(|section| short_form(section).is_some());
+    match (package.section(name), short) {
+        (None, Some(section)) => &section.name,
+        _ => name,
+    }
+}
+
 fn without_short_form(section: &Section) -> Section {
     let mut long = section.clone();
     long.options.retain(|option| !MOVED.contains(&&*option.name));

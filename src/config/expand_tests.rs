@@ -213,3 +213,12 @@ fn only_what_stands_behind_one_section_is_written_out() {
     assert_eq!(expand_section(&package, "a"), package);
     assert_eq!(expand(&expand_section(&package, "a_mtp")).sections.len(), expand(&package).sections.len());
 }
+
+#[test]
+fn an_option_of_a_short_form_is_written_in_the_controller() {
+    let text = "config controller 'a'\n option url 'mqtt://h'\n\nconfig controller 'b'\n\nconfig mqtt 'c_mqtt'\n";
+    let package = parse::parse(PACKAGE, text.as_bytes()).unwrap();
+    for (section, place) in [("a_mqtt", "a"), ("b_mqtt", "b_mqtt"), ("c_mqtt", "c_mqtt"), ("a", "a")] {
+        assert_eq!(written_in(&package, section), place);
+    }
+}

@@ -94,6 +94,8 @@ pub struct Mqtt {
     pub session_expiry: u32,
     pub request_response_info: bool,
     pub request_problem_info: bool,
+    /// Seconds.
+    pub message_retry: u32,
     pub retry: Retry,
     /// ResponseTopicConfigured of the MTP.
     pub response_topic: Box<str>,
@@ -261,12 +263,18 @@ impl<'a> Reader<'a> {
 
     fn client(&self, mtp: &Section, client: &Section) -> Mqtt {
         let level = if value(client, "ProtocolVersion") == "5.0" { 5 } else { 4 };
+        let client_id = match self.filled(value(client, "ClientID")) {
+            // R-MQTT.8: with 5.0 the broker assigns one.
+            none if none.is_empty() && level == 4 => self.own_id.into(),
+            client_id => client_id,
+        };
         Mqtt {
             broker_address: value(client, "BrokerAddress").into(),
             broker_port: word(number(client, "BrokerPort")),
             tls: (value(client, "TransportProtocol") == "TLS").then(|| self.files(client)),
             level,
-            client_id: self.filled(value(client, "ClientID")),
+            client_id,
+            message_retry: number(client, "MessageRetryTime"),
             username: self.filled(value(client, "Username")),
             password: Secret(value(client, "Password").into()),
             keep_alive: word(number(client, "KeepAliveTime")),

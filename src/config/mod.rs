@@ -11,7 +11,7 @@ pub mod options;
 mod tests;
 pub mod url;
 
-pub use expand::{OWN_ID, ROLES, expand, expand_section};
+pub use expand::{OWN_ID, ROLES, expand, expand_section, written_in};
 pub use markdown::markdown;
 
 use crate::backend::uci::{Opt, OptValue, Package, Section};

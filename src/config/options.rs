@@ -242,6 +242,7 @@ pub const KINDS: &[Kind] = &[
             row("SessionExpiryInterval", Number(0, ANY), "0", "SessionExpiryInterval", "5.0: seconds the broker keeps a session that ended"),
             row("RequestResponseInfo", Bool, "1", "RequestResponseInfo", "5.0: ask the broker for a response topic"),
             row("RequestProblemInfo", Bool, "1", "RequestProblemInfo", "5.0: ask the broker for reasons"),
+            row("MessageRetryTime", Number(1, 65535), "5", "MessageRetryTime", "3.1.1: seconds until a publish that is not acknowledged is sent again"),
             row("ConnectRetryTime", Number(1, 65535), "5", "ConnectRetryTime", "seconds before the first new try"),
             row("ConnectRetryIntervalMultiplier", Number(1000, 65535), "2000", "ConnectRetryIntervalMultiplier", "thousandths by which that time grows"),
             row("ConnectRetryMaxInterval", Number(1, ANY), "30720", "ConnectRetryMaxInterval", "seconds it grows to at most"),

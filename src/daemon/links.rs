@@ -1,9 +1,11 @@
 //! The links: started and ended as the configuration says, their events told to the agent, their state shown in the
 //! data model.
 
+use super::clock::unix_seconds;
 use super::settings;
 use crate::agent::{ChannelId, Input, Link, PeerFacts, Protocol, Route};
 use crate::backend::uci::{Package, Section};
+use crate::calendar;
 use crate::config::links::{Reach, Transport};
 use crate::config::{self, Warning};
 use crate::model::Facts;
@@ -11,6 +13,7 @@ use crate::mtp::{Channel, Destination, Fault, LinkCommand, LinkEvent, LinkHandle
 use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
@@ -30,6 +33,8 @@ pub(super) struct Links {
     filters: Vec<(Box<str>, Option<Box<str>>)>,
     /// Told once.
     warnings: Vec<Warning>,
+    /// An `mqtt` section without a client id, and the one its broker has assigned.
+    assigned: Option<(Box<str>, Box<str>)>,
 }
 
 /// A link that runs.
@@ -42,6 +47,8 @@ struct Running {
     tries: u32,
     /// What ended the last of them.
     fault: Fault,
+    /// Failed tries at all.
+    errors: u32,
 }
 
 impl Links {
@@ -56,6 +63,7 @@ impl Links {
             controllers: Vec::new(),
             filters: Vec::new(),
             warnings: Vec::new(),
+            assigned: None,
         };
         (links, heard)
     }
@@ -94,6 +102,17 @@ impl Links {
         }
     }
 
+    /// What went over the links so far, for who asks now.
+    fn count(&self, facts: &mut Facts) {
+        let is_mqtt = |link: &&Running| matches!(link.settings.transport, Transport::Mqtt(_));
+        for link in self.running.values().filter(is_mqtt) {
+            let (section, traffic) = (&link.settings.section, &link.handle.traffic);
+            facts.count("mqtt", section, "Sent", traffic.sent.load(Ordering::Relaxed));
+            facts.count("mqtt", section, "Received", traffic.received.load(Ordering::Relaxed));
+            facts.count("mqtt", section, "Errors", link.errors);
+        }
+    }
+
     fn warn(&mut self, warnings: Vec<Warning>) {
         for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
             log::warn!("/etc/config/{}:{warning}", config::PACKAGE);
@@ -109,8 +128,8 @@ impl Links {
         match settings::start(&link, before, id, (own_id, &self.clock), self.events.clone()) {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
-                let running =
-                    Running { settings: link, handle, task, up: order::Map::new(), tries: 0, fault: Fault::Network };
+                let up = order::Map::new();
+                let running = Running { settings: link, handle, task, up, tries: 0, fault: Fault::Network, errors: 0 };
                 running.show(facts);
                 let routes = running.settings.controllers.iter().map(route).collect();
                 let comes = !running.settings.is_server();
@@ -152,6 +171,19 @@ impl Links {
         inputs
     }
 
+    /// A client id that a broker has just assigned, with its section.
+    pub(super) fn assigned(&mut self) -> Option<(Box<str>, Box<str>)> {
+        self.assigned.take()
+    }
+
+    /// The configuration says now what the connection has already.
+    pub(super) fn has_client_id(&mut self, section: &str, client_id: Box<str>) {
+        let link = self.running.values_mut().find(|link| &*link.settings.section == section);
+        if let Some(Transport::Mqtt(mqtt)) = link.map(|link| &mut link.settings.transport) {
+            mqtt.client_id = client_id;
+        }
+    }
+
     /// The uplink is back: waiting links try now.
     pub(super) fn try_now(&self) {
         for link in self.running.values() {
@@ -187,6 +219,7 @@ impl Links {
                 input
             }
             LinkEvent::Record { channel, bytes, reply_to } => {
+                self.count(facts);
                 let link = self.running.get(&channel.link)?;
                 link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
             }
@@ -218,6 +251,17 @@ impl Links {
         link.tries = 0;
         let guests = &self.controllers;
         let told = link.told(&peer, guests);
+        if matches!(link.settings.transport, Transport::Mqtt(_)) {
+            let now = i64::try_from(unix_seconds()).unwrap_or_default();
+            let established =
+                if self.clock.is_set() { calendar::date_time(now) } else { calendar::UNKNOWN_TIME.into() };
+            facts.set("mqtt", &link.settings.section, "Established", established);
+        }
+        if let (Transport::Mqtt(mqtt), Some(assigned)) = (&link.settings.transport, &peer.assigned_client_id)
+            && mqtt.client_id.is_empty()
+        {
+            self.assigned = Some((link.settings.section.clone(), assigned.clone()));
+        }
         link.up.insert(channel.session, peer);
         link.show(facts);
         Some(Input::Connected { channel: id(channel), link: told })
@@ -237,6 +281,7 @@ impl Links {
         let was_up = link.up.remove(&channel.session).is_some();
         if retry_in.is_some() {
             link.tries = link.tries.saturating_add(1);
+            link.errors = link.errors.wrapping_add(u32::from(channel.session == 0));
         }
         link.show(facts);
         if retry_in.is_none() && !is_guest {
@@ -324,9 +369,8 @@ impl Running {
                 };
                 facts.set("mqtt", section, "Status", status);
                 let assigned = peer.and_then(|peer| peer.assigned_client_id.as_deref());
-                if let Some(client_id) = assigned {
-                    facts.set("mqtt", section, "ClientID", client_id);
-                }
+                let client_id = assigned.unwrap_or(&mqtt.client_id);
+                facts.set("mqtt", section, "ClientID", client_id);
                 let topic = peer.and_then(|peer| peer.response_topic.as_deref()).unwrap_or_default();
                 let discovered = if topic == &*mqtt.response_topic { "" } else { topic };
                 facts.set("mqtt", section, "ResponseInformation", discovered);

@@ -13,6 +13,7 @@ mod settings;
 mod start;
 
 use crate::agent::{Action, Agent, Input, Kept};
+use crate::backend::uci::{Edit, OptValue, PackageEdits};
 use crate::backend::{Backend, Change, Router, Table};
 use crate::config;
 use crate::mtp::LinkEvent;
@@ -176,7 +177,7 @@ impl Daemon {
                 _ = signals.terminate.recv() => return log::info!("event=stopping reason=SIGTERM"),
                 _ = signals.interrupt.recv() => return log::info!("event=stopping reason=SIGINT"),
                 _ = signals.reload.recv() => self.reload(),
-                Some(event) = self.link_events.recv() => self.link_event(event),
+                Some(event) = self.link_events.recv() => self.link_event(event).await,
                 Some(done) = self.done.recv() => self.operation_done(done),
                 Some(change) = self.changes.recv() => self.changed(change),
                 () = until(self.wake_at) => self.wake().await,
@@ -209,11 +210,33 @@ impl Daemon {
         }
     }
 
-    fn link_event(&mut self, event: LinkEvent) {
+    async fn link_event(&mut self, event: LinkEvent) {
         let state_changes = !matches!(event, LinkEvent::Record { .. } | LinkEvent::Remark { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
         // The agent looks at its facts with every input; without one it must be told to.
         self.pending.extend(input.or(state_changes.then_some(Input::FactsChanged)));
+        if let Some((section, client_id)) = self.links.assigned() {
+            self.keep_client_id(&section, client_id).await;
+        }
+    }
+
+    /// R-MQTT.9: from now on the client id is the configured one, over a restart too.
+    async fn keep_client_id(&mut self, section: &str, client_id: Box<str>) {
+        let backend = self.agent.model().backend();
+        let Ok(base) = backend.package(config::PACKAGE).await else { return };
+        let edit = Edit::Set {
+            section: config::written_in(&base, section).into(),
+            option: "ClientID".into(),
+            value: Some(OptValue::One(client_id.clone())),
+        };
+        match backend.commit(&[PackageEdits { base, edits: vec![edit] }]).await {
+            Ok(()) => {
+                self.links.has_client_id(section, client_id);
+                self.pending.push_back(Input::ConfigChanged);
+                self.config_changed = true;
+            }
+            Err(error) => log::warn!("section={section} client-id=not-kept cause=\"{error}\""),
+        }
     }
 
     fn operation_done(&mut self, done: Done) {

@@ -81,6 +81,7 @@ fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, clock: &tls::Clock) -
         response_topic: given(&client.response_topic),
         publish_qos: client.publish_qos,
         retry: policy(client.retry),
+        message_retry: Duration::from_secs(client.message_retry.into()),
         ack_timeout: mqtt::ACK_TIMEOUT,
         limits: Limits::default(),
     })

@@ -184,6 +184,7 @@ impl Controller {
             response_topic: Some(own_topic.into()),
             publish_qos: 1,
             retry: EAGER,
+            message_retry: mqtt::ACK_TIMEOUT,
             ack_timeout: mqtt::ACK_TIMEOUT,
             limits: Limits::default(),
         };

@@ -33,6 +33,13 @@ impl Facts {
         changed
     }
 
+    /// Sets a counter, whose changes nobody is told of.
+    pub fn count(&mut self, table: &str, key: &str, name: &str, value: u32) {
+        let before = self.changed;
+        self.set(table, key, name, value.to_string());
+        self.changed = before;
+    }
+
     /// One value.
     pub fn get(&self, table: &str, key: &str, name: &str) -> Option<&str> {
         let (_, rows) = self.tables.iter().find(|(t, _)| &**t == table)?;

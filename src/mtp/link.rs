@@ -63,7 +63,7 @@ impl Desk {
     /// The desk of one session of a server.
     pub(crate) fn with_reporter(report: Reporter) -> (LinkHandle, Desk) {
         let (commands, inbox) = mpsc::channel(QUEUE);
-        (LinkHandle { commands }, Desk { commands: inbox, report, filters: None })
+        (LinkHandle { commands, traffic: Default::default() }, Desk { commands: inbox, report, filters: None })
     }
 
     /// The next command; None is a daemon that is gone. Held events are handed over meanwhile. Cancel safe.

@@ -163,8 +163,19 @@ pub enum LinkCommand {
 /// The daemon's end of a link.
 #[derive(Debug, Clone)]
 pub struct LinkHandle {
+    /// What went over the link so far.
+    pub traffic: std::sync::Arc<Traffic>,
     /// Bounded: [`QUEUE`] commands. `try_send` only; a full queue means a peer that stalls.
     pub commands: tokio::sync::mpsc::Sender<LinkCommand>,
+}
+
+/// Packets of a link since it was started, where its transport counts them (MQTT).
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Sent.
+    pub sent: std::sync::atomic::AtomicU32,
+    /// Received.
+    pub received: std::sync::atomic::AtomicU32,
 }
 
 /// The largest USP record accepted or sent, in bytes.

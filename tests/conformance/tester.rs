@@ -138,6 +138,7 @@ impl Tester {
             response_topic: Some(topics.own.into()),
             publish_qos: 1,
             retry: EAGER,
+            message_retry: mqtt::ACK_TIMEOUT,
             ack_timeout: mqtt::ACK_TIMEOUT,
             limits: Limits::default(),
         };

@@ -10,7 +10,8 @@ use super::wire::Wire;
 use super::{Filter, MAX_INFLIGHT, Settings, Version};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
-use crate::mtp::{Channel, Peer};
+use crate::mtp::{Channel, Peer, Traffic};
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 /// Publishes kept that overtake the SUBACK (retained ones, or those of a resumed session).
@@ -42,15 +43,16 @@ pub(super) struct Client {
     /// R-MQTT.9, R-MQTT.11: kept for every later connection.
     client_id: Box<str>,
     pub(super) inflight: Inflight,
+    traffic: Arc<Traffic>,
 }
 
 impl Client {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, traffic: Arc<Traffic>) -> Self {
         let client_id = match (settings.client_id.is_empty(), settings.version) {
             (true, Version::V311) => settings.own_id.clone(),
             _ => settings.client_id.clone(),
         };
-        Client { settings, client_id, inflight: Inflight::default() }
+        Client { settings, client_id, inflight: Inflight::default(), traffic }
     }
 
     /// The filters that follow from the configuration as it is now.
@@ -62,7 +64,7 @@ impl Client {
         let (version, patience) = (self.settings.version, self.settings.limits.goodbye);
         let packet = connect(&self.settings, &self.client_id).map_err(Loss::unclean)?;
         let mut peer = stream.peer();
-        let mut wire = Wire::new(stream, version);
+        let mut wire = Wire::new(stream, version, self.traffic.clone());
         let mut connack = expect_connack(&mut wire, &packet, version, deadline).await.map_err(Loss::unclean)?;
         if !connack.session_present {
             self.inflight.forget();

@@ -24,6 +24,8 @@ struct Entry {
     outgoing: Outgoing,
     phase: Phase,
     since: Instant,
+    /// When it was last sent.
+    sent: Instant,
 }
 
 /// What to send again when a session is resumed.
@@ -59,7 +61,7 @@ impl Inflight {
 
     /// A publish goes out.
     pub(super) fn sent(&mut self, id: u16, outgoing: Outgoing, now: Instant) {
-        self.sent.insert(id, Entry { outgoing, phase: Phase::Published, since: now });
+        self.sent.insert(id, Entry { outgoing, phase: Phase::Published, since: now, sent: now });
     }
 
     /// PUBACK or PUBCOMP: done. The publish, where it was known.
@@ -70,7 +72,8 @@ impl Inflight {
     /// PUBREC: its PUBREL goes out, also for an unknown one. An error code ends the publish.
     pub(super) fn released(&mut self, id: u16, now: Instant) {
         if let Some(entry) = self.sent.get_mut(&id) {
-            (entry.phase, entry.since, entry.outgoing.payload) = (Phase::Released, now, bytes::Bytes::new());
+            (entry.phase, entry.since, entry.sent) = (Phase::Released, now, now);
+            entry.outgoing.payload = bytes::Bytes::new();
         }
     }
 
@@ -107,14 +110,25 @@ impl Inflight {
 
     /// What a resumed session has to send again (MQTT-4.4.0-1), in the order of sending as far as known.
     pub(super) fn resume(&mut self, now: Instant) -> Vec<Again> {
+        self.sent.iter_mut().for_each(|(_, entry)| entry.since = now);
+        self.again(Duration::ZERO, now)
+    }
+
+    /// When the first one is to be sent again.
+    pub(super) fn again_at(&self, retry: Duration) -> Option<Instant> {
+        self.sent.values().map(|entry| entry.sent + retry).min()
+    }
+
+    /// What was last sent this long ago; it counts as sent again.
+    pub(super) fn again(&mut self, retry: Duration, now: Instant) -> Vec<Again> {
         let again = |(id, entry): (&u16, &mut Entry)| {
-            entry.since = now;
+            entry.sent = now;
             match entry.phase {
                 Phase::Published => Again::Publish(*id, entry.outgoing.clone()),
                 Phase::Released => Again::Release(*id),
             }
         };
-        self.sent.iter_mut().map(again).collect()
+        self.sent.iter_mut().filter(|(_, entry)| entry.sent + retry <= now).map(again).collect()
     }
 }
 

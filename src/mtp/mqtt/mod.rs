@@ -97,6 +97,8 @@ pub struct Settings {
     pub publish_qos: u8,
     /// ConnectRetryTime, ConnectRetryIntervalMultiplier and ConnectRetryMaxInterval.
     pub retry: backoff::Policy,
+    /// MessageRetryTime (3.1.1): a publish that is not acknowledged is sent again after this time.
+    pub message_retry: Duration,
     /// After this time a publish that is not acknowledged is given up, with a remark.
     pub ack_timeout: Duration,
     /// What the broker can delay.
@@ -114,5 +116,6 @@ pub fn start(
 ) -> (LinkHandle, impl Future<Output = ()> + Send) {
     let (handle, desk) = Desk::new(link, events);
     let retry = settings.retry;
-    (handle, keep_up(client::Client::new(settings), desk, retry, Duration::ZERO))
+    let client = client::Client::new(settings, handle.traffic.clone());
+    (handle, keep_up(client, desk, retry, Duration::ZERO))
 }

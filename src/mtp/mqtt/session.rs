@@ -66,6 +66,7 @@ impl<'a> Session<'a> {
     pub(super) async fn run(mut self, desk: &mut Desk) -> End {
         self.begin(desk);
         let (stall, ack_timeout) = (self.client.settings.limits.stall, self.client.settings.ack_timeout);
+        let retry = self.client.settings.message_retry;
         let mut step = self.take_early(desk);
         loop {
             if let Some(leave) = step {
@@ -74,10 +75,13 @@ impl<'a> Session<'a> {
             self.send_waiting();
             let stalls = self.wire.stalls_at(stall);
             let gives_up = self.client.inflight.gives_up_at(ack_timeout);
+            // MQTT 5.0 forbids it on a connection that holds (MQTT-4.4.0-1).
+            let again = self.client.inflight.again_at(retry).filter(|_| self.version() == Version::V311);
             // Unbiased, so that a broker that floods us cannot keep commands from being heard.
             step = tokio::select! {
                 received = self.wire.receive() => self.received(received, desk),
                 () = sleep_until(self.next_ping) => self.ping(),
+                () = sleep_until(again) => self.send_again(retry),
                 () = sleep_until(gives_up) => self.give_up(ack_timeout, desk),
                 () = sleep_until(stalls) => self.stalled(stall),
                 command = desk.command() => self.commanded(command, desk),
@@ -102,8 +106,19 @@ impl<'a> Session<'a> {
         for remark in std::mem::take(&mut self.remarks) {
             desk.report.remark(remark);
         }
+        let unfinished = self.client.inflight.resume(Instant::now());
+        self.push_again(unfinished);
+    }
+
+    fn send_again(&mut self, retry: Duration) -> Option<Leave> {
+        let late = self.client.inflight.again(retry, Instant::now());
+        self.push_again(late);
+        None
+    }
+
+    fn push_again(&mut self, unfinished: Vec<Again>) {
         let version = self.version();
-        for again in self.client.inflight.resume(Instant::now()) {
+        for again in unfinished {
             let packet = match again {
                 Again::Publish(id, outgoing) => encode::publish(version, id, true, &outgoing),
                 Again::Release(id) => Ok(encode::ack(Ack::PubRel, id).as_slice().into()),

@@ -2,10 +2,13 @@
 
 use super::packet::{Received, decode, frame, too_large};
 use super::{MAX_PACKET, Version};
+use crate::mtp::Traffic;
 use crate::mtp::pipe::Pipe;
 use crate::mtp::stream::{Stream, explain_io};
 use bytes::Buf;
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,16 +19,18 @@ pub(super) struct Wire {
     version: Version,
     /// Bytes of a packet that is not kept which are still to come.
     skipped: usize,
+    traffic: Arc<Traffic>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream, version: Version) -> Self {
-        Wire { pipe: Pipe::new(stream), version, skipped: 0 }
+    pub(super) fn new(stream: Stream, version: Version, traffic: Arc<Traffic>) -> Self {
+        Wire { pipe: Pipe::new(stream), version, skipped: 0, traffic }
     }
 
     /// Queues a packet; false: too much waits already.
     #[must_use]
     pub(super) fn push(&mut self, packet: &[u8]) -> bool {
+        self.traffic.sent.fetch_add(1, Ordering::Relaxed);
         self.pipe.push(&[packet])
     }
 
@@ -56,6 +61,7 @@ impl Wire {
                     None => 1,
                 },
                 Ok(Some((header, whole))) if whole <= incoming.len() => {
+                    self.traffic.received.fetch_add(1, Ordering::Relaxed);
                     let packet = self.pipe.take(whole);
                     return Poll::Ready(decode(self.version, packet, header));
                 }
