@@ -57,6 +57,8 @@ mod set;
 mod supported;
 #[path = "conformance/tester.rs"]
 mod tester;
+#[path = "conformance/unix_socket.rs"]
+mod unix_socket;
 #[path = "conformance/websocket.rs"]
 mod websocket;
 #[path = "conformance/wire.rs"]
@@ -191,6 +193,7 @@ fn why_not(laboratory: &Laboratory, transport: Transport, case: &Case) -> Option
     let running = matches!(laboratory.agent, Agent::Running(_));
     match &case.run {
         Run::No(why) => Some(why),
+        _ if transport.is_local() && case.tls.is_some() => Some("a UNIX socket needs no TLS, and this one has none"),
         _ if transport.needs_broker() && case.direct => {
             Some("through a broker the agent sees the broker's certificate, not the controller's")
         }

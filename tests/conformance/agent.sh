@@ -13,6 +13,8 @@ tell() {
     case $USP_TRANSPORT in
     ws) echo " option url 'ws$s://$host:$3$path'" ;;
     ws-server) if [ "$1" = first ]; then echo " option url 'listen ws$s://127.0.0.1:$3$path'"; fi ;;
+    uds) echo " option url 'unix://$socket'" ;;
+    uds-server) if [ "$1" = first ]; then echo " option url 'listen unix://$socket'"; fi ;;
     mqtt*)
         echo " option url 'mqtt$s://$host:$3/$controller_topic'"
         echo " option ResponseTopicConfigured '$agent_topic'"
@@ -38,12 +40,12 @@ if [ ! -e "$dir/config/usp-agent" ]; then
         echo " option EndpointID '$USP_AGENT_ID'"
         echo
         host=$USP_HOST path=${USP_PATH-} controller_topic=${USP_CONTROLLER_TOPIC-} agent_topic=${USP_AGENT_TOPIC-}
-        client=${USP_CLIENT_ID-}
-        tell first "$USP_CONTROLLER_ID" "$USP_PORT" full
+        client=${USP_CLIENT_ID-} socket=${USP_SOCKET-}
+        tell first "$USP_CONTROLLER_ID" "${USP_PORT-}" full
         if [ -n "${USP_SECOND_CONTROLLER_ID-}" ]; then
             host=$USP_SECOND_HOST path=${USP_SECOND_PATH-} controller_topic=${USP_SECOND_CONTROLLER_TOPIC-}
-            agent_topic=${USP_SECOND_AGENT_TOPIC-} client=${USP_SECOND_CLIENT_ID-}
-            tell second "$USP_SECOND_CONTROLLER_ID" "$USP_SECOND_PORT" "${USP_SECOND_ROLE-}"
+            agent_topic=${USP_SECOND_AGENT_TOPIC-} client=${USP_SECOND_CLIENT_ID-} socket=${USP_SECOND_SOCKET-}
+            tell second "$USP_SECOND_CONTROLLER_ID" "${USP_SECOND_PORT-}" "${USP_SECOND_ROLE-}"
         fi
     } >"$dir/config/usp-agent"
 fi

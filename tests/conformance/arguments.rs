@@ -56,7 +56,7 @@ const HELP: &str = "cargo test --test conformance -- [NAME PART] [OPTION VALUE]
   --update                  write docs/CONFORMANCE.md (UPDATE=1)
   --agent-command CMD       test what this shell command starts (AGENT_COMMAND=); see docs/CONFORMANCE.md
   --agent-address URL       test a running agent (AGENT_ADDRESS=): ws://HOST:PORT/PATH of its WebSocket, or
-                            mqtt://HOST:PORT/TOPIC of its broker (mqtt311:// for MQTT 3.1.1), with
+                            mqtt://HOST:PORT/TOPIC of its broker (mqtt311:// for MQTT 3.1.1), or unix:///PATH, with
   --agent-id ID             its endpoint id
   --controller-id ID        the endpoint id of a controller it knows and trusts
   --controller-topic TOPIC  the topic where that controller listens
@@ -143,18 +143,30 @@ impl Running {
     fn at(address: &str, agent_id: String, controller_id: String, controller_topic: String) -> Result<Self, String> {
         let wrong = |what: &str| Err(format!("--agent-address {address}: {what}\n\n{HELP}"));
         let Some((scheme, rest)) = address.split_once("://") else { return wrong("no scheme") };
+        if agent_id.is_empty() || controller_id.is_empty() {
+            return wrong("--agent-id and --controller-id are needed too");
+        }
+        if scheme == "unix" {
+            let (transport, path) = (Transport::UnixSocketServer, rest.to_owned());
+            return Ok(Self {
+                transport,
+                host: String::new(),
+                port: 0,
+                path,
+                agent_id,
+                controller_id,
+                controller_topic,
+            });
+        }
         let transport = match scheme {
             "ws" => Transport::WebSocketServer,
             "mqtt" => Transport::Mqtt5,
             "mqtt311" => Transport::Mqtt311,
-            _ => return wrong("the scheme is ws, mqtt or mqtt311"),
+            _ => return wrong("the scheme is ws, mqtt, mqtt311 or unix"),
         };
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
         let Some((host, port)) = place.rsplit_once(':') else { return wrong("no port") };
         let Ok(port) = port.parse() else { return wrong("no port") };
-        if agent_id.is_empty() || controller_id.is_empty() {
-            return wrong("--agent-id and --controller-id are needed too");
-        }
         if transport.needs_broker() && (controller_topic.is_empty() || path.is_empty()) {
             return wrong("the agent's topic and --controller-topic are needed too");
         }

@@ -52,7 +52,8 @@ impl Bench {
         let agent_id = format!("self::agent-{number}");
         let mut told = Told::new(&agent_id, transport);
         let secure = case.tls.map(|tls| Secure::new(transport, tls, &agent_id, &format!("self::first-{number}")));
-        let place = Place::new(laboratory, transport, secure.as_ref(), &agent_id, number);
+        let eut = Eut::new(&laboratory.agent);
+        let place = Place::new(laboratory, transport, secure.as_ref(), (&eut, &agent_id), number);
         let first = place.tester("first", "tester", &mut told).await;
         let second = match case.second {
             Some(Second::Trusted) => Some(place.tester("second", "tester", &mut told).await),
@@ -60,7 +61,7 @@ impl Bench {
             None => None,
         };
         told.config.push_str(place.spare());
-        let mut bench = Self { eut: Eut::new(&laboratory.agent), first, second, _secure: secure };
+        let mut bench = Self { eut, first, second, _secure: secure };
         bench.eut.start(&told);
         if case.tls.is_none_or(|credential| credential == Credential::Good) {
             bench.first.connected(1).await;

@@ -26,7 +26,9 @@ fn drives_another_agent() -> Result<(), String> {
     let output = runner.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let passed = text.lines().filter(|line| line.starts_with("pass")).count();
-    let wanted = 6 * crate::place::Transport::ALL.len();
+    // 4.1 is of TLS.
+    let wanted: usize =
+        crate::place::Transport::ALL.iter().map(|transport| if transport.is_local() { 5 } else { 6 }).sum();
     if output.status.success() && passed == wanted {
         return Ok(());
     }

@@ -97,6 +97,11 @@ impl Eut {
         self.folder.path().join(format!("log{}", self.starts))
     }
 
+    /// Where a UNIX socket of this name may be.
+    pub fn socket(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.sock"))
+    }
+
     /// The agent's own words since it last started.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()

@@ -6,7 +6,7 @@ use usp_agent::mtp::mqtt::Version;
 
 use crate::arguments::Running;
 use crate::bench::Laboratory;
-use crate::eut::Told;
+use crate::eut::{Eut, Told};
 use crate::secure::Secure;
 use crate::tester::{BrokerTopics, Tester};
 
@@ -19,15 +19,28 @@ pub enum Transport {
     WebSocketServer,
     Mqtt5,
     Mqtt311,
+    /// The agent connects to the controller's UNIX socket.
+    UnixSocketClient,
+    /// The controller connects to the agent's UNIX socket.
+    UnixSocketServer,
 }
 
 /// Both directions of WebSocket.
 pub const WEBSOCKET: &[Transport] = &[Transport::WebSocketClient, Transport::WebSocketServer];
 /// Both versions of MQTT.
 pub const MQTT: &[Transport] = &[Transport::Mqtt5, Transport::Mqtt311];
+/// Both directions of UNIX sockets.
+pub const UNIX_SOCKET: &[Transport] = &[Transport::UnixSocketClient, Transport::UnixSocketServer];
 
 impl Transport {
-    pub const ALL: &[Self] = &[Self::WebSocketClient, Self::WebSocketServer, Self::Mqtt5, Self::Mqtt311];
+    pub const ALL: &[Self] = &[
+        Self::WebSocketClient,
+        Self::WebSocketServer,
+        Self::Mqtt5,
+        Self::Mqtt311,
+        Self::UnixSocketClient,
+        Self::UnixSocketServer,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +48,8 @@ impl Transport {
             Self::WebSocketServer => "WebSocket, agent as server",
             Self::Mqtt5 => "MQTT 5.0",
             Self::Mqtt311 => "MQTT 3.1.1",
+            Self::UnixSocketClient => "UNIX socket, agent as client",
+            Self::UnixSocketServer => "UNIX socket, agent as server",
         }
     }
 
@@ -45,12 +60,19 @@ impl Transport {
             Self::WebSocketServer => "ws-server",
             Self::Mqtt5 => "mqtt5",
             Self::Mqtt311 => "mqtt311",
+            Self::UnixSocketClient => "uds",
+            Self::UnixSocketServer => "uds-server",
         }
     }
 
     /// Testers and agent meet at a mosquitto.
     pub fn needs_broker(self) -> bool {
         matches!(self, Self::Mqtt5 | Self::Mqtt311)
+    }
+
+    /// Testers and agent are on one machine, without TLS.
+    pub fn is_local(self) -> bool {
+        UNIX_SOCKET.contains(&self)
     }
 
     /// ProtocolVersion of MQTT.
@@ -73,6 +95,7 @@ pub struct Place<'a> {
     secure: Option<&'a Secure>,
     agent_id: &'a str,
     number: u32,
+    eut: &'a Eut,
 }
 
 impl<'a> Place<'a> {
@@ -80,12 +103,12 @@ impl<'a> Place<'a> {
         laboratory: &Laboratory,
         transport: Transport,
         secure: Option<&'a Secure>,
-        agent_id: &'a str,
+        (eut, agent_id): (&'a Eut, &'a str),
         number: u32,
     ) -> Self {
         let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker()).map(|broker| broker.port);
         let port = secure.and_then(Secure::broker_port).or(broker).unwrap_or_else(free_port);
-        Self { transport, port, secure, agent_id, number }
+        Self { transport, port, secure, agent_id, number, eut }
     }
 
     /// Letter and host of an address: `ws://127.0.0.1` or `wss://localhost`.
@@ -118,6 +141,15 @@ impl<'a> Place<'a> {
                 )
             }
             Transport::Mqtt5 | Transport::Mqtt311 => self.at_broker(section, &own_id, told).await,
+            Transport::UnixSocketClient => {
+                let path = self.socket(section, section, told);
+                (Tester::at_socket(&own_id, self.agent_id, &path), format!(" option url 'unix://{path}'\n"))
+            }
+            Transport::UnixSocketServer => {
+                let path = self.socket("agent", section, told);
+                let link = (section == "first").then(|| format!(" option url 'listen unix://{path}'\n"));
+                (Tester::to_socket(&own_id, self.agent_id, &path), link.unwrap_or_default())
+            }
         };
         told.fact(section, "CONTROLLER_ID", &own_id);
         told.fact(section, "HOST", host);
@@ -139,9 +171,16 @@ impl<'a> Place<'a> {
     pub fn spare(&self) -> &'static str {
         match self.transport {
             Transport::WebSocketClient => SPARE_MTP,
-            Transport::WebSocketServer => SPARE_LINK,
-            Transport::Mqtt5 | Transport::Mqtt311 => "",
+            Transport::WebSocketServer | Transport::UnixSocketServer => SPARE_LINK,
+            Transport::Mqtt5 | Transport::Mqtt311 | Transport::UnixSocketClient => "",
         }
+    }
+
+    /// The path of a socket.
+    fn socket(&self, name: &str, section: &str, told: &mut Told) -> String {
+        let path = self.eut.socket(name).display().to_string();
+        told.fact(section, "SOCKET", &path);
+        path
     }
 
     async fn at_broker(&self, section: &str, own_id: &str, told: &mut Told) -> (Tester, String) {
@@ -173,6 +212,9 @@ pub async fn visitor(running: &Running) -> Tester {
             BrokerTopics { own: &running.controller_topic, agent: &running.path, client_id: "usp-conformance-tester" };
         let at = (&*running.host, running.port, None);
         return Tester::at_broker(own, agent, at, mqtt(running.transport), topics).await;
+    }
+    if running.transport.is_local() {
+        return Tester::to_socket(own, agent, &running.path);
     }
     Tester::to_agent(own, agent, (&running.host, running.port, &format!("/{}", running.path)), None)
 }

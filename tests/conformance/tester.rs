@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use usp_agent::mtp::mqtt::{self, Version};
 use usp_agent::mtp::tls::{ClientTls, ServerTls};
 use usp_agent::mtp::{
-    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, websocket,
+    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, unix_socket, websocket,
 };
 use usp_agent::usp::wire::msg::body::MsgBody;
 use usp_agent::usp::wire::msg::header::MsgType;
@@ -106,6 +106,22 @@ impl Tester {
             limits: Limits::default(),
         };
         let (link, task) = websocket::start(settings, LinkId(0), events);
+        tokio::task::spawn_local(task);
+        Self::new(own_id, agent_id, link, heard, Destination::Peer)
+    }
+
+    /// Waits for the agent at a UNIX socket of its own.
+    pub fn at_socket(own_id: &str, agent_id: &str, path: &str) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let (link, task) = unix_socket::listen(unix_socket::Settings::new(path, own_id), LinkId(0), events);
+        tokio::task::spawn_local(task);
+        Self::new(own_id, agent_id, link, heard, Destination::Peer)
+    }
+
+    /// Comes to the UNIX socket of the agent.
+    pub fn to_socket(own_id: &str, agent_id: &str, path: &str) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let (link, task) = unix_socket::start(unix_socket::Settings::new(path, own_id), LinkId(0), events);
         tokio::task::spawn_local(task);
         Self::new(own_id, agent_id, link, heard, Destination::Peer)
     }
@@ -301,13 +317,25 @@ impl Tester {
                 self.channel = Some(channel);
                 self.take(bytes);
             }
-            LinkEvent::Lost { channel, why, .. } => {
+            LinkEvent::Lost { channel, why, retry_in, .. } => {
+                if retry_in.is_some() {
+                    self.hurry();
+                }
                 self.notes.push_str(&format!("tester {}: {why}\n", self.own_id));
                 self.channel = self.channel.filter(|current| *current != channel);
             }
             LinkEvent::Remark { .. } => {}
         }
         true
+    }
+
+    /// Tries again before the time of R-UDS.5: that is the agent's to keep.
+    fn hurry(&self) {
+        let commands = self.link.commands.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(EAGER.minimum).await;
+            let _ = commands.try_send(LinkCommand::TryNow);
+        });
     }
 
     fn take(&mut self, bytes: Bytes) {
@@ -317,7 +345,9 @@ impl Tester {
         assert!(record.version.starts_with("1."), "record version {}", record.version);
         match record.record_type.expect("the EUT sends a record without record_type") {
             RecordType::NoSessionContext(NoSessionContextRecord { payload }) => self.take_message(payload),
-            RecordType::WebsocketConnect(_) | RecordType::MqttConnect(_) => self.connects += 1,
+            RecordType::WebsocketConnect(_) | RecordType::MqttConnect(_) | RecordType::UdsConnect(_) => {
+                self.connects += 1
+            }
             RecordType::Disconnect(_) => {}
             other => panic!("an unexpected record: {other:?}"),
         }
