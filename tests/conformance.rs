@@ -53,6 +53,10 @@ mod report;
 mod secure;
 #[path = "conformance/set.rs"]
 mod set;
+#[path = "conformance/stomp.rs"]
+mod stomp;
+#[path = "support/stomp_broker.rs"]
+mod stomp_broker;
 #[path = "conformance/supported.rs"]
 mod supported;
 #[path = "conformance/tester.rs"]
@@ -194,7 +198,7 @@ fn why_not(laboratory: &Laboratory, transport: Transport, case: &Case) -> Option
     match &case.run {
         Run::No(why) => Some(why),
         _ if transport.is_local() && case.tls.is_some() => Some("a UNIX socket needs no TLS, and this one has none"),
-        _ if transport.needs_broker() && case.direct => {
+        _ if transport.is_brokered() && case.direct => {
             Some("through a broker the agent sees the broker's certificate, not the controller's")
         }
         Run::Yes(_) if transport.needs_broker() && laboratory.broker.is_none() && !running => {

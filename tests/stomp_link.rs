@@ -11,7 +11,7 @@ mod stomp_broker;
 use certificates::{Asked, Authority};
 use link::Link;
 use std::time::Duration;
-use stomp_broker::{Broker, Connection, Frame, Read, Server};
+use stomp_broker::{Broker, Connection, Frame, Read, Server, acceptor};
 use tokio::time::{Instant, timeout};
 use usp_agent::mtp::backoff::Policy;
 use usp_agent::mtp::stomp::{MAX_HEAD, Settings, start};
@@ -441,7 +441,7 @@ async fn tls_is_verified_and_a_client_certificate_stands_for_credentials() {
     let authority = Authority::new("STOMP CA");
     let issued =
         authority.issue(Asked { names: &["127.0.0.1"], endpoint_id: Some("proto::broker"), ..Asked::default() });
-    let server = Server::start(Some((&issued.certificate, &issued.key)));
+    let server = Server::start(Some(acceptor(&issued.certificate, &issued.key)));
     let ours = authority.issue(Asked { endpoint_id: Some(OWN_ID), ..Asked::default() });
     let tls = |file: &std::path::Path, identity| ClientTls {
         trust: Trust::File(file.to_owned()),

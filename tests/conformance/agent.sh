@@ -21,6 +21,10 @@ tell() {
         echo " option ClientID '$client'"
         if [ "$USP_TRANSPORT" = mqtt311 ]; then echo " option ProtocolVersion 3.1.1"; fi
         ;;
+    stomp)
+        echo " option url 'stomp$s://$host:$3$controller_topic'"
+        echo " option ResponseTopicConfigured '$agent_topic'"
+        ;;
     esac
     if [ -n "$s" ]; then
         echo " option ca_file '$USP_CA_FILE'"

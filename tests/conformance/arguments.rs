@@ -56,10 +56,11 @@ const HELP: &str = "cargo test --test conformance -- [NAME PART] [OPTION VALUE]
   --update                  write docs/CONFORMANCE.md (UPDATE=1)
   --agent-command CMD       test what this shell command starts (AGENT_COMMAND=); see docs/CONFORMANCE.md
   --agent-address URL       test a running agent (AGENT_ADDRESS=): ws://HOST:PORT/PATH of its WebSocket, or
-                            mqtt://HOST:PORT/TOPIC of its broker (mqtt311:// for MQTT 3.1.1), or unix:///PATH, with
+                            mqtt://HOST:PORT/TOPIC of its broker (mqtt311:// for MQTT 3.1.1, stomp:// for STOMP), or
+                            unix:///PATH, with
   --agent-id ID             its endpoint id
   --controller-id ID        the endpoint id of a controller it knows and trusts
-  --controller-topic TOPIC  the topic where that controller listens
+  --controller-topic TOPIC  the topic or destination where that controller listens
 WAITS=plan takes the waits of the plan in place of shorter ones.";
 
 impl Arguments {
@@ -162,12 +163,13 @@ impl Running {
             "ws" => Transport::WebSocketServer,
             "mqtt" => Transport::Mqtt5,
             "mqtt311" => Transport::Mqtt311,
-            _ => return wrong("the scheme is ws, mqtt, mqtt311 or unix"),
+            "stomp" => Transport::Stomp,
+            _ => return wrong("the scheme is ws, mqtt, mqtt311, stomp or unix"),
         };
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
         let Some((host, port)) = place.rsplit_once(':') else { return wrong("no port") };
         let Ok(port) = port.parse() else { return wrong("no port") };
-        if transport.needs_broker() && (controller_topic.is_empty() || path.is_empty()) {
+        if transport.is_brokered() && (controller_topic.is_empty() || path.is_empty()) {
             return wrong("the agent's topic and --controller-topic are needed too");
         }
         let (host, path) = (host.to_owned(), path.to_owned());

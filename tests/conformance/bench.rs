@@ -12,6 +12,7 @@ use crate::eut::{Eut, Told};
 use crate::mosquitto::Mosquitto;
 use crate::place::{Place, Transport, visitor};
 use crate::secure::{Credential, Secure};
+use crate::stomp_broker::Server;
 use crate::tester::Tester;
 
 /// What the agent knows of a second controller.
@@ -36,6 +37,7 @@ pub struct Bench {
     first: Tester,
     second: Option<Tester>,
     _secure: Option<Secure>,
+    _stomp: Option<Server>,
 }
 
 impl Bench {
@@ -46,7 +48,7 @@ impl Bench {
             let mut first = visitor(running).await;
             assert!(first.has_channel_within(crate::tester::PATIENCE).await, "the EUT cannot be reached");
             let eut = Eut::new(&laboratory.agent);
-            return Self { eut, first, second: None, _secure: None };
+            return Self { eut, first, second: None, _secure: None, _stomp: None };
         }
         let _turn = laboratory.starting.acquire().await.expect("the laboratory is open");
         let agent_id = format!("self::agent-{number}");
@@ -61,7 +63,8 @@ impl Bench {
             None => None,
         };
         told.config.push_str(place.spare());
-        let mut bench = Self { eut, first, second, _secure: secure };
+        let stomp = place.stomp.clone();
+        let mut bench = Self { eut, first, second, _stomp: stomp, _secure: secure };
         bench.eut.start(&told);
         if case.tls.is_none_or(|credential| credential == Credential::Good) {
             bench.first.connected(1).await;

@@ -8,6 +8,7 @@ use crate::arguments::Running;
 use crate::bench::Laboratory;
 use crate::eut::{Eut, Told};
 use crate::secure::Secure;
+use crate::stomp_broker::Server;
 use crate::tester::{BrokerTopics, Tester};
 
 /// How the testers and the agent meet.
@@ -19,6 +20,8 @@ pub enum Transport {
     WebSocketServer,
     Mqtt5,
     Mqtt311,
+    /// Through a STOMP server.
+    Stomp,
     /// The agent connects to the controller's UNIX socket.
     UnixSocketClient,
     /// The controller connects to the agent's UNIX socket.
@@ -38,6 +41,7 @@ impl Transport {
         Self::WebSocketServer,
         Self::Mqtt5,
         Self::Mqtt311,
+        Self::Stomp,
         Self::UnixSocketClient,
         Self::UnixSocketServer,
     ];
@@ -48,6 +52,7 @@ impl Transport {
             Self::WebSocketServer => "WebSocket, agent as server",
             Self::Mqtt5 => "MQTT 5.0",
             Self::Mqtt311 => "MQTT 3.1.1",
+            Self::Stomp => "STOMP 1.2",
             Self::UnixSocketClient => "UNIX socket, agent as client",
             Self::UnixSocketServer => "UNIX socket, agent as server",
         }
@@ -60,9 +65,15 @@ impl Transport {
             Self::WebSocketServer => "ws-server",
             Self::Mqtt5 => "mqtt5",
             Self::Mqtt311 => "mqtt311",
+            Self::Stomp => "stomp",
             Self::UnixSocketClient => "uds",
             Self::UnixSocketServer => "uds-server",
         }
+    }
+
+    /// Whoever it is, the agent sees a broker's certificate.
+    pub fn is_brokered(self) -> bool {
+        self.needs_broker() || self == Self::Stomp
     }
 
     /// Testers and agent meet at a mosquitto.
@@ -96,6 +107,8 @@ pub struct Place<'a> {
     agent_id: &'a str,
     number: u32,
     eut: &'a Eut,
+    /// The STOMP server of this bench.
+    pub stomp: Option<Server>,
 }
 
 impl<'a> Place<'a> {
@@ -107,8 +120,11 @@ impl<'a> Place<'a> {
         number: u32,
     ) -> Self {
         let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker()).map(|broker| broker.port);
-        let port = secure.and_then(Secure::broker_port).or(broker).unwrap_or_else(free_port);
-        Self { transport, port, secure, agent_id, number, eut }
+        let stomp =
+            (transport == Transport::Stomp).then(|| Server::start(secure.map(|secure| secure.server_of_a_broker())));
+        let broker = secure.and_then(Secure::broker_port).or(broker).or(stomp.as_ref().map(|server| server.port));
+        let port = broker.unwrap_or_else(free_port);
+        Self { transport, port, secure, agent_id, number, eut, stomp }
     }
 
     /// Letter and host of an address: `ws://127.0.0.1` or `wss://localhost`.
@@ -141,6 +157,7 @@ impl<'a> Place<'a> {
                 )
             }
             Transport::Mqtt5 | Transport::Mqtt311 => self.at_broker(section, &own_id, told).await,
+            Transport::Stomp => self.at_stomp(section, &own_id, told).await,
             Transport::UnixSocketClient => {
                 let path = self.socket(section, section, told);
                 (Tester::at_socket(&own_id, self.agent_id, &path), format!(" option url 'unix://{path}'\n"))
@@ -172,7 +189,7 @@ impl<'a> Place<'a> {
         match self.transport {
             Transport::WebSocketClient => SPARE_MTP,
             Transport::WebSocketServer | Transport::UnixSocketServer => SPARE_LINK,
-            Transport::Mqtt5 | Transport::Mqtt311 | Transport::UnixSocketClient => "",
+            Transport::Mqtt5 | Transport::Mqtt311 | Transport::Stomp | Transport::UnixSocketClient => "",
         }
     }
 
@@ -202,6 +219,19 @@ impl<'a> Place<'a> {
         );
         (tester, link)
     }
+
+    async fn at_stomp(&self, section: &str, own_id: &str, told: &mut Told) -> (Tester, String) {
+        let (port, number) = (self.port, self.number);
+        let (theirs, ours) =
+            (format!("/queue/agent-{number}-{section}"), format!("/queue/controller-{number}-{section}"));
+        let (s, host) = self.scheme();
+        let at = (host, port, self.secure.map(Secure::client));
+        let tester = Tester::at_stomp(own_id, self.agent_id, at, (&ours, &theirs)).await;
+        told.fact(section, "PORT", port);
+        told.fact(section, "AGENT_TOPIC", &theirs);
+        told.fact(section, "CONTROLLER_TOPIC", &ours);
+        (tester, format!(" option url 'stomp{s}://{host}:{port}{ours}'\n option ResponseTopicConfigured '{theirs}'\n"))
+    }
 }
 
 /// The tester that a running agent knows.
@@ -215,6 +245,11 @@ pub async fn visitor(running: &Running) -> Tester {
     }
     if running.transport.is_local() {
         return Tester::to_socket(own, agent, &running.path);
+    }
+    if running.transport == Transport::Stomp {
+        let destination = format!("/{}", running.path);
+        let at = (&*running.host, running.port, None);
+        return Tester::at_stomp(own, agent, at, (&running.controller_topic, &destination)).await;
     }
     Tester::to_agent(own, agent, (&running.host, running.port, &format!("/{}", running.path)), None)
 }

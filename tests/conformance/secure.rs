@@ -79,6 +79,12 @@ impl Secure {
         }
     }
 
+    /// A broker's side of TLS that wants certificates.
+    pub fn server_of_a_broker(&self) -> tokio_rustls::TlsAcceptor {
+        let own = self.trusted.issue(Asked { names: &["localhost"], ..Asked::default() });
+        crate::websocket::acceptor(&own, self.authority())
+    }
+
     /// The certificate of the tester.
     pub fn tester(&self) -> &Issued {
         &self.tester

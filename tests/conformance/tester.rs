@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use usp_agent::mtp::mqtt::{self, Version};
 use usp_agent::mtp::tls::{ClientTls, ServerTls};
 use usp_agent::mtp::{
-    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, unix_socket, websocket,
+    Channel, Destination, Limits, LinkCommand, LinkEvent, LinkHandle, LinkId, QUEUE, backoff, stomp, unix_socket,
+    websocket,
 };
 use usp_agent::usp::wire::msg::body::MsgBody;
 use usp_agent::usp::wire::msg::header::MsgType;
@@ -163,6 +164,35 @@ impl Tester {
         let to = Destination::Topic { topic: topics.agent.into(), retain: false };
         let mut tester = Self::new(own_id, agent_id, link, heard, to);
         assert!(tester.has_channel_within(PATIENCE).await, "the broker does not take the tester");
+        tester
+    }
+
+    /// Meets the agent at a STOMP server; listens to the first of the destinations before it returns.
+    pub async fn at_stomp(
+        own_id: &str,
+        agent_id: &str,
+        (host, port, tls): (&str, u16, Option<ClientTls>),
+        (own, agent): (&str, &str),
+    ) -> Self {
+        let (events, heard) = mpsc::channel(QUEUE);
+        let settings = stomp::Settings {
+            host: host.into(),
+            port,
+            tls,
+            own_id: own_id.into(),
+            virtual_host: "".into(),
+            username: "".into(),
+            password: "".into(),
+            heartbeats: None,
+            destination: own.into(),
+            retry: EAGER,
+            limits: Limits::default(),
+        };
+        let (link, task) = stomp::start(settings, LinkId(0), events);
+        tokio::task::spawn_local(task);
+        let to = Destination::Topic { topic: agent.into(), retain: false };
+        let mut tester = Self::new(own_id, agent_id, link, heard, to);
+        assert!(tester.has_channel_within(PATIENCE).await, "the STOMP server does not take the tester");
         tester
     }
 
@@ -345,8 +375,11 @@ impl Tester {
         assert!(record.version.starts_with("1."), "record version {}", record.version);
         match record.record_type.expect("the EUT sends a record without record_type") {
             RecordType::NoSessionContext(NoSessionContextRecord { payload }) => self.take_message(payload),
-            RecordType::WebsocketConnect(_) | RecordType::MqttConnect(_) | RecordType::UdsConnect(_) => {
-                self.connects += 1
+            RecordType::WebsocketConnect(_)
+            | RecordType::MqttConnect(_)
+            | RecordType::StompConnect(_)
+            | RecordType::UdsConnect(_) => {
+                self.connects += 1;
             }
             RecordType::Disconnect(_) => {}
             other => panic!("an unexpected record: {other:?}"),

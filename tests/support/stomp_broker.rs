@@ -150,7 +150,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(stream: Box<dyn Both>) -> Connection {
+    pub fn new(stream: Box<dyn Both>) -> Connection {
         let (half, writer) = split(stream);
         Connection { reader: Reader { half, buffer: Vec::new() }, writer }
     }
@@ -210,7 +210,7 @@ impl Connection {
 
 /// A server in the hands of a test.
 pub struct Broker {
-    listener: TcpListener,
+    pub listener: TcpListener,
     pub port: u16,
 }
 
@@ -222,7 +222,11 @@ impl Broker {
     }
 
     pub async fn accept(&self) -> Connection {
-        let (tcp, _) = timeout(PATIENCE, self.listener.accept()).await.expect("nobody connects").unwrap();
+        self.accept_within(PATIENCE).await
+    }
+
+    pub async fn accept_within(&self, patience: Duration) -> Connection {
+        let (tcp, _) = timeout(patience, self.listener.accept()).await.expect("nobody connects").unwrap();
         tcp.set_nodelay(true).unwrap();
         Connection::new(Box::new(tcp))
     }
@@ -281,14 +285,13 @@ impl Drop for Running {
 }
 
 impl Server {
-    /// Serves on a port of its own; with PEM files of certificate and key, TLS.
-    pub fn start(tls: Option<(&Path, &Path)>) -> Server {
+    /// Serves on a port of its own.
+    pub fn start(tls: Option<TlsAcceptor>) -> Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State { heart_beat: "0,0".into(), ..State::default() }));
-        let tls = tls.map(|(certificate, key)| acceptor(certificate, key));
         let task = tokio::spawn(serve(listener, tls, state.clone()));
         Server { port, state, _running: Arc::new(Running(task)) }
     }
@@ -328,7 +331,8 @@ impl Server {
     }
 }
 
-fn acceptor(certificate: &Path, key: &Path) -> TlsAcceptor {
+/// TLS by the PEM files of a certificate and its key, without certificates of clients.
+pub fn acceptor(certificate: &Path, key: &Path) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(certificate).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_file(key).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
