@@ -118,7 +118,7 @@ impl Controller {
         };
         let (link, task) = websocket::listen(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
-        Self::new(own_id, link, heard, Destination::Peer)
+        Self::over(own_id, link, heard, Destination::Peer)
     }
 
     /// Comes to the WebSocket of an agent on the loopback.
@@ -137,7 +137,7 @@ impl Controller {
         };
         let (link, task) = websocket::start(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
-        Self { agent: Some(agent.clone()), ..Self::new(own_id, link, heard, Destination::Peer) }
+        Self { agent: Some(agent.clone()), ..Self::over(own_id, link, heard, Destination::Peer) }
     }
 
     /// Waits at a UNIX socket for an agent that connects to it.
@@ -145,7 +145,7 @@ impl Controller {
         let (events, heard) = mpsc::channel(QUEUE);
         let (link, task) = unix_socket::listen(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
         tokio::task::spawn_local(task);
-        Self::new(own_id, link, heard, Destination::Peer)
+        Self::over(own_id, link, heard, Destination::Peer)
     }
 
     /// Comes to the UNIX socket of an agent.
@@ -153,7 +153,7 @@ impl Controller {
         let (events, heard) = mpsc::channel(QUEUE);
         let (link, task) = unix_socket::start(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
         tokio::task::spawn_local(task);
-        Self::new(own_id, link, heard, Destination::Peer)
+        Self::over(own_id, link, heard, Destination::Peer)
     }
 
     /// Meets an agent at a broker on the loopback: listens to `own_topic`, speaks to `agent_topic`.
@@ -190,10 +190,11 @@ impl Controller {
         };
         let (link, task) = mqtt::start(settings, LinkId(0), events);
         tokio::task::spawn_local(task);
-        Self::new(own_id, link, heard, Destination::Topic { topic: agent_topic.into(), retain: false })
+        Self::over(own_id, link, heard, Destination::Topic { topic: agent_topic.into(), retain: false })
     }
 
-    fn new(own_id: &EndpointId, link: LinkHandle, events: mpsc::Receiver<LinkEvent>, to: Destination) -> Self {
+    /// Speaks over a link that runs already.
+    pub fn over(own_id: &EndpointId, link: LinkHandle, events: mpsc::Receiver<LinkEvent>, to: Destination) -> Self {
         Self {
             own_id: own_id.clone(),
             agent: None,

@@ -23,10 +23,15 @@ impl Scene {
     pub fn play<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
-            let (router, driver) = Router::start().unwrap();
-            tokio::task::spawn_local(driver.run());
-            test(Self { router, agent: None, starts: 0 }).await;
+            test(Self::new()).await;
         });
+    }
+
+    /// A fresh router; within a `LocalSet`.
+    pub fn new() -> Self {
+        let (router, driver) = Router::start().unwrap();
+        tokio::task::spawn_local(driver.run());
+        Self { router, agent: None, starts: 0 }
     }
 
     pub fn command(&self) -> Command {
