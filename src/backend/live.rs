@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use super::files::Files;
 use super::uci::store::Store;
 use super::watch::{self, Watches};
-use super::{Backend, CallError, Change, FileError, Table, Watch, ubus, uci};
+use super::{Backend, CallError, Change, FileError, Table, Watch, netlink, ubus, uci};
 
 /// Where on a machine the router is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +50,16 @@ pub struct Live {
     files: Files,
     /// None where the system has no inotify to give.
     watches: Option<Watches>,
+    /// None where the kernel is not the router's: its bus may answer for it then.
+    netlink: Option<netlink::watch::Wanted>,
 }
 
 /// The future that keeps the connection to the bus and watches the files.
 pub struct Driver {
     bus: ubus::Driver,
     watches: Option<watch::Driver>,
+    netlink: Option<netlink::watch::Wanted>,
+    changes: Sender<Change>,
 }
 
 impl Driver {
@@ -66,20 +70,27 @@ impl Driver {
                 driver.run().await;
             }
         };
-        tokio::join!(self.bus.run(), watches);
+        let netlink = async {
+            if let Some(wanted) = self.netlink {
+                wanted.run(self.changes).await;
+            }
+        };
+        tokio::join!(self.bus.run(), watches, netlink);
     }
 }
 
 impl Live {
     /// The router at this place, and the driver that must run for it. `changes` receives every [`Change`].
     pub fn new(place: Place, changes: Sender<Change>) -> (Self, Driver) {
+        let netlink = (place.root == Path::new("/")).then(netlink::watch::Wanted::default);
         let store = Rc::new(Store::new(place.confdir, place.overrides, &place.state));
         let files = Files::new(place.root);
         let watched = Watches::new(store.clone(), files.clone(), changes.clone())
             .inspect_err(|error| log::warn!("watch=failed cause=\"{error}\" effect=changes-by-others-are-not-seen"));
         let (watches, watch_driver) = watched.ok().unzip();
-        let (bus, bus_driver) = ubus::Client::new(place.socket, place.deadline, changes);
-        (Self { bus, store, files, watches }, Driver { bus: bus_driver, watches: watch_driver })
+        let (bus, bus_driver) = ubus::Client::new(place.socket, place.deadline, changes.clone());
+        let driver = Driver { bus: bus_driver, watches: watch_driver, netlink: netlink.clone(), changes };
+        (Self { bus, store, files, watches, netlink }, driver)
     }
 
     /// The bus, for what only a router has: own objects, events to send.
@@ -112,11 +123,19 @@ impl Live {
 
 impl Backend for Live {
     async fn call(&self, object: &str, method: &str, args: &Table) -> Result<Table, CallError> {
-        self.bus.call(object, method, args).await
+        match object {
+            netlink::OBJECT if self.netlink.is_some() => netlink::call(method),
+            object => self.bus.call(object, method, args).await,
+        }
     }
 
     async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {
-        self.bus.objects(pattern).await
+        let mut objects = self.bus.objects(pattern).await?;
+        if self.netlink.is_some() && ubus::message::matches(pattern, netlink::OBJECT) {
+            objects.push(netlink::OBJECT.into());
+            crate::order::sort(&mut objects);
+        }
+        Ok(objects)
     }
 
     async fn package(&self, name: &str) -> Result<Rc<uci::Package>, uci::Error> {
@@ -143,6 +162,7 @@ impl Backend for Live {
 
     fn watch(&self, what: &Watch) {
         match what {
+            Watch::Event(pattern) if self.netlink.as_ref().is_some_and(|wanted| wanted.add(pattern)) => {}
             Watch::Event(pattern) => self.bus.watch_event(pattern),
             Watch::Object(pattern) => self.bus.watch_object(pattern),
             Watch::File(path) => self.watches.iter().for_each(|watches| watches.file(path)),

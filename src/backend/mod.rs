@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod files;
 pub mod fixture;
 pub mod live;
+pub mod netlink;
 pub mod router;
 #[cfg(test)]
 pub(crate) mod scratch;
@@ -71,7 +72,7 @@ pub enum Change {
 /// Single-threaded on purpose: no `Send`, no boxed futures. Every call ends within the
 /// backend's deadline. With the fixture backend one poll finishes each future.
 pub trait Backend {
-    /// Calls `method` of the ubus object at `object`; the last DATA is the answer.
+    /// Calls `method` of the ubus object at `object`, or of [`netlink`]; the last DATA is the answer.
     fn call(&self, object: &str, method: &str, args: &Table) -> impl Future<Output = Result<Table, CallError>>;
 
     /// The names of the ubus objects that match `pattern` (exact, or a prefix and `*`), sorted.
