@@ -1,7 +1,9 @@
-# Devices in the home: what DHCP, ARP and Wi-Fi know of them, put together by their MAC address.
+# Devices in the home: what DHCP, the kernel and Wi-Fi know of them, put together by their MAC address.
 
 live file /tmp/dhcp.leases on file /tmp/dhcp.leases
 live ubus hostapd.* get_clients on object hostapd.*
+live ubus netlink neigh on event netlink.neigh
+live ubus netlink fdb on event netlink.neigh
 
 table Device.Hosts.Host.{i}.
   each native hosts.hosts
@@ -13,6 +15,7 @@ table Device.Hosts.Host.{i}.
   Active          = item /active
   InterfaceType   = item /type
   Layer1Interface = item /radio | ref Device.WiFi.Radio.{i}.
+                 or item /port | ref Device.Ethernet.Interface.{i}.
   Layer3Interface = item /interface | ref Device.IP.Interface.{i}.
 
 table Device.Hosts.Host.{i}.IPv4Address.{i}.

@@ -11,7 +11,7 @@ use super::subscriptions::{Active, Subscriptions};
 use super::timers::Timer;
 use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
-use crate::model::{Everything, Instance, ObjectValues, Rights, Secrets, Sources};
+use crate::model::{Everything, Instance, Model, ObjectValues, Rights, Secrets, Sources};
 use crate::order;
 use crate::usp::wire::msg::notify::{Notification, ObjectCreation, ObjectDeletion, ValueChange};
 use std::rc::Rc;
@@ -130,10 +130,10 @@ impl What {
 }
 
 impl Watch {
-    fn read(&mut self, sources: Sources, schema: &Schema) {
-        self.polled = sources.polled(schema);
+    fn read<B: Backend>(&mut self, sources: Sources, model: &Model<B>) {
+        self.polled = sources.polled(model.schema());
+        self.dirty = model.follow(&sources);
         self.sources = sources;
-        self.dirty = false;
     }
 
     fn values(&mut self, objects: Vec<ObjectValues>, schema: &Schema, path: &str) -> Vec<Difference> {
@@ -210,6 +210,10 @@ impl<B: Backend> Agent<B> {
                 self.tell(differences, &mut told).await;
             }
         }
+        // What is heard of only since it was read.
+        if self.watches.map.values().any(|watch| watch.dirty) {
+            self.timers.set_no_later(Timer::Look, self.now.monotonic_ms + GATHER_MS);
+        }
         match self.watches.poll_interval() {
             Some(interval) => self.timers.set_no_later(Timer::Poll, self.now.monotonic_ms + interval),
             None => self.timers.stop(&Timer::Poll),
@@ -229,7 +233,7 @@ impl<B: Backend> Agent<B> {
         let schema = self.model.schema();
         let differences = read.filter_map(|((what, result), sources)| {
             let watch = self.watches.map.get_mut(what)?;
-            watch.read(sources, schema);
+            watch.read(sources, &self.model);
             Some((what.clone(), watch.values(result.unwrap_or_default(), schema, what.path())))
         });
         differences.collect()
@@ -238,10 +242,9 @@ impl<B: Backend> Agent<B> {
     async fn read_rows(&mut self, marked: &[What]) -> Vec<(What, Vec<Difference>)> {
         let paths: Vec<&str> = marked.iter().map(What::path).collect();
         let (results, sources) = self.model.instances(&Everything, &paths, true).await;
-        let schema = self.model.schema();
         let differences = marked.iter().zip(results).zip(sources).filter_map(|((what, result), sources)| {
             let watch = self.watches.map.get_mut(what)?;
-            watch.read(sources, schema);
+            watch.read(sources, &self.model);
             Some((what.clone(), watch.rows(result.unwrap_or_default())))
         });
         let differences: Vec<_> = differences.collect();

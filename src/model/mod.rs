@@ -64,18 +64,33 @@ pub struct Model<B: Backend> {
     instances: RefCell<Instances>,
     facts: RefCell<Facts>,
     views: Vec<docs::Shown>,
+    /// Which lines of [`Schema::live`] the backend was told of.
+    followed: RefCell<Vec<bool>>,
     now: Cell<i64>,
 }
 
 impl<B: Backend> Model<B> {
     /// A model of what `schema` supports on the router behind `backend`.
     pub fn new(schema: Schema, backend: B, instances: Instances, views: Vec<View>) -> Self {
-        for live in &schema.live {
-            backend.watch(&live.watch);
-        }
+        let followed = RefCell::new(vec![false; schema.live.len()]);
         let (instances, facts) = (RefCell::new(instances), RefCell::default());
         let views = views.into_iter().map(docs::Shown::new).collect();
-        Self { schema, backend, instances, facts, views, now: Cell::new(0) }
+        Self { schema, backend, instances, facts, views, followed, now: Cell::new(0) }
+    }
+
+    /// Hears of changes of these sources from now on, where the mapping says what tells of them: a router has many
+    /// events, and each that nobody needs would wake the agent. True where one was not heard of before: it may have
+    /// changed meanwhile.
+    pub fn follow(&self, sources: &Sources) -> bool {
+        let mut followed = self.followed.borrow_mut();
+        let mut more = false;
+        for (live, known) in self.schema.live.iter().zip(followed.iter_mut()) {
+            if !*known && sources.told_by(live) {
+                self.backend.watch(&live.watch);
+                (*known, more) = (true, true);
+            }
+        }
+        more
     }
 
     /// The supported model.

@@ -23,6 +23,11 @@ impl Sources {
         })
     }
 
+    /// This line of the mapping says what tells of a change of some of it.
+    pub fn told_by(&self, live: &super::schema::Live) -> bool {
+        self.0.iter().any(|question| names(&live.source, question))
+    }
+
     /// It depends on this table of the agent's own facts.
     pub fn has_facts(&self, table: &str) -> bool {
         self.0.iter().any(|q| matches!(q, Question::Facts(t) if &**t == table))

@@ -26,6 +26,20 @@ fn a_value_that_the_router_changed_is_told_once() {
     assert!(bench.told().is_empty());
 }
 
+/// Nobody who needs no events is woken by them, and none is missed between the first reading and the watching.
+#[test]
+fn events_are_heard_once_somebody_needs_them() {
+    let mut bench = Bench::new(&values("Device.DeviceInfo.HostName"));
+    assert_eq!(bench.router.watched(), []);
+    let row = [("ID", "w"), ("NotifType", "ValueChange"), ("ReferenceList", STATUS), ("Enable", "true")];
+    bench.response(add(false, "Device.LocalAgent.Subscription.", &row.map(|(name, value)| (name, value, true))));
+    assert_eq!(bench.router.watched(), [crate::backend::Watch::Event("network.interface".into())]);
+    // netifd changed it while the watch was on its way, and nothing told of it.
+    bench.link_up(true);
+    bench.pass(1000);
+    assert_eq!(bench.told(), ["w value Device.IP.Interface.2.Status=Up"]);
+}
+
 #[test]
 fn what_a_change_does_not_touch_is_not_read() {
     let mut bench = Bench::new(&values("Device.DeviceInfo.HostName"));

@@ -1,4 +1,5 @@
-//! Devices in the home, by their MAC address: put together from DHCP leases, the ARP table, Wi-Fi and LuCI's hints.
+//! Devices in the home, by their MAC address: put together from DHCP leases, the kernel's neighbours and bridge ports,
+//! and Wi-Fi.
 
 use super::device::is_mac;
 use super::leases::leases;
@@ -6,6 +7,9 @@ use super::network::{interface_of_device, interfaces, is, network_of, tables, te
 use crate::backend::{Table, Value};
 use crate::model::eval::Scope;
 use std::net::{IpAddr, Ipv4Addr};
+
+/// The states of a neighbour whose address the kernel holds for true: reachable, stale, delayed, probed, permanent.
+const NUD_VALID: i64 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
 
 /// What is known of one device.
 #[derive(Debug, Default)]
@@ -19,16 +23,18 @@ struct Host {
     interface: Option<String>,
     /// The wifi-device it is associated with.
     radio: Option<String>,
+    /// The device of the bridge it was last heard on.
+    port: Option<String>,
 }
 
-/// The rows: `item` has `ip4`, `ip6`, `name`, `active`, `type`, `interface` and `radio`.
+/// The rows: `item` has `ip4`, `ip6`, `name`, `active`, `type`, `interface`, `radio` and `port`.
 pub(super) fn hosts(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let mut hosts = Hosts(Vec::new());
     hosts.add_neighbours(scope);
     hosts.add_leases(scope);
     hosts.add_stations(scope);
     hosts.add_static_names(scope);
-    hosts.add_hints(scope);
+    hosts.add_ports(scope);
     hosts.0.into_iter().map(|host| (host.mac.clone(), host.element())).collect()
 }
 
@@ -49,21 +55,30 @@ impl Hosts {
         self.0.iter_mut().find(|h| h.mac.eq_ignore_ascii_case(mac))
     }
 
-    /// `IP HWTYPE FLAGS MAC MASK DEVICE`; the world outside is not the home.
+    /// The world outside is not the home.
     fn add_neighbours(&mut self, scope: &Scope<'_>) {
         let outside = upstream_devices(scope);
-        for line in scope.file("/proc/net/arp").unwrap_or_default().lines().skip(1) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [ip, _, flags, mac, _, device] = words.as_slice() else { continue };
-            if !is_mac(mac) || *mac == "00:00:00:00:00:00" || outside.contains(device) {
+        for neighbour in entries(scope, "neigh") {
+            let (Some(mac), Some(ip)) = (text(neighbour, "lladdr"), text(neighbour, "address")) else { continue };
+            let Some(device) = text(neighbour, "dev").filter(|device| !outside.contains(device)) else { continue };
+            if !is_mac(mac) || mac == "00:00:00:00:00:00" {
                 continue;
             }
+            let state = neighbour.get("state").and_then(Value::as_i64).unwrap_or(0);
             let host = self.host(mac);
-            // 0x2: the kernel got an answer (ATF_COM).
-            let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
-            host.active |= flags & 0x2 != 0;
-            add(&mut host.ip4, ip);
-            host.interface = interface_of_device(scope, device).map(str::to_string);
+            host.active |= state & NUD_VALID != 0;
+            add(if ip.contains(':') { &mut host.ip6 } else { &mut host.ip4 }, ip);
+            host.interface = host.interface.take().or_else(|| interface_of_device(scope, device).map(str::to_string));
+        }
+    }
+
+    /// Where a bridge last heard those that are here.
+    fn add_ports(&mut self, scope: &Scope<'_>) {
+        for entry in entries(scope, "fdb") {
+            let (Some(mac), Some(port)) = (text(entry, "lladdr"), text(entry, "dev")) else { continue };
+            if let Some(host) = self.known(mac).filter(|host| host.active && host.radio.is_none()) {
+                host.port = Some(port.to_string());
+            }
         }
     }
 
@@ -107,17 +122,6 @@ impl Hosts {
             }
         }
     }
-
-    /// LuCI's rpcd plugin knows names and the IPv6 neighbours; without LuCI they are not to be had.
-    fn add_hints(&mut self, scope: &Scope<'_>) {
-        let Some(Table(hints)) = scope.ubus("luci-rpc", "getHostHints", &Table::default()) else { return };
-        for (mac, hint) in hints {
-            let (Some(host), Some(hint)) = (self.known(mac), hint.as_table()) else { continue };
-            host.name_if_none(text(hint, "name").unwrap_or_default());
-            let addresses = hint.get("ip6addrs").and_then(Value::as_array).unwrap_or(&[]);
-            addresses.iter().filter_map(Value::as_str).for_each(|ip| add(&mut host.ip6, ip));
-        }
-    }
 }
 
 impl Host {
@@ -135,13 +139,24 @@ impl Host {
             // Nobody knows how a device that is away was connected.
             (None, false) => None,
         };
-        let optional = [("type", kind), ("radio", self.radio.as_deref()), ("interface", self.interface.as_deref())];
+        let optional = [
+            ("type", kind),
+            ("radio", self.radio.as_deref()),
+            ("port", self.port.as_deref()),
+            ("interface", self.interface.as_deref()),
+        ];
         let mut table = Table::default().with("name", &*self.name).with("active", self.active);
         for (name, value) in optional.into_iter().filter_map(|(n, v)| Some((n, v?))) {
             table = table.with(name, value);
         }
         Value::Table(table.with("ip4", texts(self.ip4)).with("ip6", texts(self.ip6)))
     }
+}
+
+/// What the kernel answers, see [`crate::backend::netlink`].
+fn entries<'a>(scope: &Scope<'a>, method: &str) -> impl Iterator<Item = &'a Table> {
+    let answer = scope.ubus(crate::backend::netlink::OBJECT, method, &Table::default());
+    answer.into_iter().flat_map(move |answer| tables(answer, method).collect::<Vec<_>>())
 }
 
 fn add(list: &mut Vec<String>, ip: &str) {
