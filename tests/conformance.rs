@@ -41,6 +41,8 @@ mod mqtt_broker;
 mod notify;
 #[path = "conformance/operate.rs"]
 mod operate;
+#[path = "conformance/own.rs"]
+mod own;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/plan.rs"]

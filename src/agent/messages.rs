@@ -16,6 +16,7 @@ use crate::usp::record;
 use crate::usp::wire::msg::request::ReqType;
 use crate::usp::wire::msg::response::RespType;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// The largest message that is sent, in bytes; what surrounds it in a record stays below the limit of the links.
@@ -23,7 +24,15 @@ pub const MAX_MESSAGE: usize = 1024 * 1024 - 1024;
 /// WebSocket close code for what is no record (R-WS, "1003 unsupported data").
 const UNSUPPORTED_DATA: u16 = 1003;
 
+/// Requests that are remembered while others wait.
+const MAX_ANSWERED: usize = 64;
+
 impl<B: Backend> Agent<B> {
+    /// No record is waiting any more that came before the last answer.
+    pub fn nothing_waits(&mut self) {
+        self.just_answered.0.clear();
+    }
+
     /// A record came in.
     pub(super) async fn record(&mut self, channel: ChannelId, bytes: Bytes, reply_to: Option<Box<str>>) {
         let Some(link) = self.channels.link(channel).cloned() else { return };
@@ -93,6 +102,9 @@ impl<B: Backend> Agent<B> {
         match message {
             Incoming::Request { msg_id, request } => {
                 log::debug!("controller={} request={msg_id}", asker.controller);
+                if !self.just_answered.is_new(&asker.controller, &msg_id) {
+                    return log::info!("controller={} request={msg_id} ignored: it came twice", asker.controller);
+                }
                 let wanted = !matches!(&request, ReqType::Operate(operate) if !operate.send_resp);
                 let outcome = self.request(&asker, request).await;
                 if wanted || outcome.is_err() {
@@ -167,6 +179,23 @@ impl<B: Backend> Agent<B> {
         let answered = Rc::new(access.answered(self.model.named(&paths, MAX_FOUND).await));
         self.answered.insert(key, answered.clone());
         answered
+    }
+}
+
+/// Requests answered while others waited: a second copy of one that waited with them came before the answer (R-MSG.4).
+#[derive(Debug, Default)]
+pub(super) struct JustAnswered(VecDeque<(Rc<str>, Box<str>)>);
+
+impl JustAnswered {
+    fn is_new(&mut self, controller: &Rc<str>, msg_id: &str) -> bool {
+        if self.0.iter().any(|(asker, id)| asker == controller && **id == *msg_id) {
+            return false;
+        }
+        if self.0.len() >= MAX_ANSWERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((controller.clone(), msg_id.into()));
+        true
     }
 }
 

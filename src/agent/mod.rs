@@ -186,6 +186,7 @@ pub struct Agent<B: Backend> {
     settings: Rc<Settings>,
     package: Option<Rc<Package>>,
     strangers: session::Strangers,
+    just_answered: messages::JustAnswered,
     access: HashMap<(Rc<str>, bool), Rc<access::Access>>,
     /// Of those whose targets search: as the router is now.
     answered: HashMap<(Rc<str>, bool), Rc<access::Access>>,
@@ -216,6 +217,7 @@ impl<B: Backend> Agent<B> {
             settings: Rc::default(),
             package: None,
             strangers: session::Strangers::default(),
+            just_answered: messages::JustAnswered::default(),
             access: HashMap::new(),
             answered: HashMap::new(),
             channels: channels::Channels::default(),

@@ -133,6 +133,8 @@ struct Daemon {
     links: Links,
     operations: Operations,
     link_events: Receiver<LinkEvent>,
+    /// How many of `link_events` came before the last record was answered.
+    waiting: usize,
     changes: Receiver<Change>,
     done: Receiver<Done>,
     log_level: Option<log::LevelFilter>,
@@ -203,14 +205,22 @@ impl Daemon {
 
     /// Gives the agent an input and performs what it says.
     async fn handle(&mut self, input: Input) {
+        let is_record = matches!(input, Input::Record { .. });
         let actions = self.agent.handle(input, self.clock.now()).await;
         let asked = actions.iter().any(|action| matches!(action, Action::ConfigWritten(_) | Action::Send(_)));
         for action in actions {
             self.perform(action, asked).await;
         }
+        if is_record {
+            self.waiting = self.link_events.len();
+        }
     }
 
     async fn link_event(&mut self, event: LinkEvent) {
+        match self.waiting {
+            0 => self.agent.nothing_waits(),
+            _ => self.waiting -= 1,
+        }
         let state_changes = !matches!(event, LinkEvent::Record { .. } | LinkEvent::Remark { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
         // The agent looks at its facts with every input; without one it must be told to.

@@ -61,6 +61,7 @@ impl Daemon {
             links,
             operations,
             link_events,
+            waiting: 0,
             changes,
             done,
             log_level: options.log_level,

@@ -107,6 +107,11 @@ impl Eut {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// The router below our own agent.
+    pub fn router(&self) -> &Router {
+        self.router.as_ref().unwrap_or_else(|| impossible("needs the simulated router below this project's agent"))
+    }
+
     fn command(&self) -> Option<Command> {
         match (&self.agent, &self.router) {
             (Agent::Command(line), _) => {
@@ -200,6 +205,8 @@ pub struct Scene {
     pub agent_id: String,
     pub own_id: String,
     pub told: Told,
+    /// The controller is named already.
+    named: bool,
     laboratory: Rc<Laboratory>,
 }
 
@@ -212,12 +219,16 @@ impl Scene {
             told: Told::new(&agent_id, transport),
             agent_id,
             own_id: format!("self::first-{number}"),
+            named: false,
             laboratory: Rc::clone(laboratory),
         }
     }
 
     /// Names the controller, in a role that may do everything.
     pub fn controller(&mut self) {
+        if std::mem::replace(&mut self.named, true) {
+            return;
+        }
         let own_id = self.own_id.clone();
         self.told.section("controller", "first", &[("EndpointID", &own_id), ("AllowUnencrypted", "1")]);
         self.told.config.push_str(" list role tester\n");

@@ -55,6 +55,7 @@ pub struct Tester {
     connects: u32,
     records: u32,
     notes: String,
+    disconnects: Vec<u32>,
 }
 
 /// Where a tester and the agent listen at a broker.
@@ -211,6 +212,7 @@ impl Tester {
             connects: 0,
             records: 0,
             notes: String::new(),
+            disconnects: Vec::new(),
         }
     }
 
@@ -236,6 +238,11 @@ impl Tester {
     /// How many Connect records came.
     pub fn connects(&self) -> u32 {
         self.connects
+    }
+
+    /// The reason codes of the Disconnect records that came.
+    pub fn disconnects(&self) -> Vec<u32> {
+        self.disconnects.clone()
     }
 
     /// How many records came.
@@ -381,7 +388,7 @@ impl Tester {
             | RecordType::UdsConnect(_) => {
                 self.connects += 1;
             }
-            RecordType::Disconnect(_) => {}
+            RecordType::Disconnect(leave) => self.disconnects.push(leave.reason_code),
             other => panic!("an unexpected record: {other:?}"),
         }
     }

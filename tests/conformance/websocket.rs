@@ -97,8 +97,8 @@ impl Lane {
         ];
         let told = &mut scene.told;
         match is_server {
-            true => told.section("mtp", "wire", &[&common[..], &own].concat()),
-            false => told.section("controller_mtp", "wire", &[&common[..], &way].concat()),
+            true => told.section("mtp", "wire_ws", &[&common[..], &own].concat()),
+            false => told.section("controller_mtp", "wire_ws", &[&common[..], &way].concat()),
         }
         if let Some(secure) = &tls {
             secure.tell("first", told);
