@@ -87,7 +87,7 @@ use report::{Outcome, Verdict};
 use tokio::sync::Semaphore;
 
 /// Cases at work at the same time, beside those that mostly wait.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 /// No case takes longer, with the plan's own waits.
 const LONGEST: Duration = Duration::from_secs(240);
 
