@@ -8,6 +8,8 @@ object Device.LocalAgent.
   SupportedProtocols                = agent localagent.SupportedProtocols
   AdvertisedDeviceSubtypes          = uci usp-agent.@localagent[0].AdvertisedDeviceSubtypes
   MaxSubscriptionChangeAdoptionTime = uci usp-agent.@localagent[0].MaxSubscriptionChangeAdoptionTime | default 5
+  SupportedFingerprintAlgorithms    = text SHA-1,SHA-256,SHA-384,SHA-512
+  AddCertificate()                  = agent add_certificate
   Periodic!                         = agent
 
 table Device.LocalAgent.MTP.{i}.
@@ -48,8 +50,9 @@ table Device.LocalAgent.Controller.{i}.
   ProvisioningCode                 = option ProvisioningCode
   Enable                           = option Enable | default 1
   AssignedRole                     = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
-                                  or uci usp-agent.@localagent[0].UntrustedRole | default untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
-  InheritedRole                    = agent controller.InheritedRole
+                                  or native controller.untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
+  InheritedRole                    = agent controller.InheritedRole | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  Credential                       = option Credential | ref Device.LocalAgent.Certificate.{i}. | list
   PeriodicNotifInterval            = option PeriodicNotifInterval | default 86400
   PeriodicNotifTime                = option PeriodicNotifTime
   USPNotifRetryMinimumWaitInterval = option USPNotifRetryMinimumWaitInterval | default 5
@@ -57,6 +60,7 @@ table Device.LocalAgent.Controller.{i}.
   OnBoardingComplete               = option OnBoardingComplete | default 1
   OnBoardingRestartTime            = option OnBoardingRestartTime | default 0
   SendOnBoardRequest()             = agent send_on_board_request
+  AddMyCertificate()               = agent add_my_certificate
 
 table Device.LocalAgent.Controller.{i}.MTP.{i}.
   each uci usp-agent.controller_mtp where option controller == {parent.key}
@@ -128,6 +132,10 @@ object Device.LocalAgent.ControllerTrust.
   UntrustedRole = uci usp-agent.@localagent[0].UntrustedRole | default untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
   BannedRole    = uci usp-agent.@localagent[0].BannedRole | ref Device.LocalAgent.ControllerTrust.Role.{i}.
   SecuredRoles  = uci usp-agent.@localagent[0].SecuredRoles | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  TOFUAllowed         = uci usp-agent.@localagent[0].TOFUAllowed | default 0
+  TOFUInactivityTimer = uci usp-agent.@localagent[0].TOFUInactivityTimer | default 60
+  RequestChallenge()  = agent request_challenge
+  ChallengeResponse() = agent challenge_response
 
 table Device.LocalAgent.ControllerTrust.Role.{i}.
   each uci usp-agent.role
@@ -149,3 +157,37 @@ table Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.
   Obj             = option Obj | default ----
   InstantiatedObj = option InstantiatedObj | default ----
   CommandEvent    = option CommandEvent | default ----
+
+table Device.LocalAgent.ControllerTrust.Credential.{i}.
+  each uci usp-agent.credential
+
+  Alias       = native row.alias
+  Enable      = option Enable | default 1
+  Role        = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  Credential  = option certificate | ref Device.LocalAgent.Certificate.{i}.
+  AllowedUses = option AllowedUses | default MTP-only
+
+table Device.LocalAgent.ControllerTrust.Challenge.{i}.
+  each uci usp-agent.challenge
+
+  Alias           = native row.alias
+  Enable          = option Enable | default 1
+  Description     = option Description
+  Role            = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  Type            = option Type | default Passphrase
+  Value           = option Value
+  ValueType       = option ValueType | default text/plain
+  Instruction     = option Instruction
+  InstructionType = option InstructionType | default text/plain
+  Retries         = option Retries | default 3
+  LockoutPeriod   = option LockoutPeriod | default 30
+
+table Device.LocalAgent.Certificate.{i}.
+  each uci usp-agent.certificate
+
+  Alias            = native row.alias
+  Enable           = option Enable | default 1
+  SerialNumber     = option certificate | native certificate.serial
+  Issuer           = option certificate | native certificate.issuer
+  Delete()         = agent delete_certificate
+  GetFingerprint() = agent get_fingerprint

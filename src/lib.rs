@@ -6,13 +6,14 @@
 //! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order }
 //! demo -> { daemon, mtp, config, model, backend, usp, path, order }
 //! daemon -> { agent, mtp, config, store, model, backend, usp, calendar, order }
-//! agent -> { model, usp, path, store, backend, calendar, order }
-//! model -> { path, backend, usp::fault, calendar, order }
-//! mtp -> { usp::endpoint_id, config, calendar, order }
-//! config -> { backend, usp::endpoint_id }
+//! agent -> { model, usp, path, store, backend, certificate, base64, calendar, order }
+//! model -> { path, backend, usp::fault, certificate, base64, calendar, order }
+//! mtp -> { usp::endpoint_id, config, certificate, base64, calendar, order }
+//! config -> { backend, certificate, base64, usp::endpoint_id }
 //! store -> { backend }
 //! backend -> { order }
-//! usp, path, calendar, order -> nothing of ours
+//! certificate -> { base64, calendar }
+//! usp, path, base64, calendar, order -> nothing of ours
 //! ```
 //!
 //! * [`usp`]: the wire vocabulary: records, messages, faults, endpoint ids.
@@ -22,6 +23,7 @@
 //! * [`agent`]: decisions only: what a message means and what follows from it.
 //! * [`mtp`]: bytes in, bytes out, connected or lost.
 //! * [`daemon`]: sockets, clock and tasks around the agent.
+//! * [`certificate`]: what a certificate says: names, dates, serial number.
 //! * [`calendar`]: dateTime and seconds since 1970.
 //! * [`order`]: sorting and sorted collections that cost little flash.
 //! * [`demo`]: a simulated router and a small controller.
@@ -29,7 +31,9 @@
 
 pub mod agent;
 pub mod backend;
+pub mod base64;
 pub mod calendar;
+pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use usp_agent::demo::controller::{Controller, Operated, Trouble};
 use usp_agent::mtp::mqtt::Version;
-use usp_agent::mtp::tls::{Clock, Identity, ServerTls, Trust, Versions};
+use usp_agent::mtp::tls::{Clock, Identity, Keyring, ServerTls, Trust, Versions};
 use usp_agent::usp::endpoint_id::EndpointId;
 use usp_agent::usp::wire::msg::notify::Notification;
 use usp_agent::usp::wire::msg::notify::operation_complete::OperationResp;
@@ -337,6 +337,7 @@ fn with_tls_a_controller_has_its_role() {
             identity: Identity { certificate: theirs.certificate, key: theirs.key },
             clients: Some(Trust::File(authority.file.clone())),
             versions: Versions::default(),
+            keyring: Keyring::default(),
             clock: Clock::default(),
         };
         let mut controller = Controller::at(&own_id(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Some(tls));

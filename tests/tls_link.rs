@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 use usp_agent::mtp::backoff::Policy;
-use usp_agent::mtp::tls::{ClientTls, Clock, Identity, ServerTls, Trust, Versions};
+use usp_agent::mtp::tls::{ClientTls, Clock, Identity, Keyring, ServerTls, Trust, Versions};
 use usp_agent::mtp::websocket::{ClientSettings, ServerSettings, listen, start};
 use usp_agent::mtp::{Destination, Limits, LinkEvent};
 
@@ -99,6 +99,7 @@ impl<'a> Setup<'a> {
                 identity: Identity { certificate: issued.certificate, key: issued.key },
                 clients: Some(Trust::File(self.authority.file.clone())),
                 versions: Versions::Both,
+                keyring: Keyring::default(),
                 clock: self.clock.clone(),
             }),
             ..server_settings(address)
@@ -108,6 +109,7 @@ impl<'a> Setup<'a> {
             identity: self.client_certificate.then_some(Identity { certificate: ours.certificate, key: ours.key }),
             versions: self.versions,
             expected_id: Some(SERVER_ID.into()),
+            keyring: Keyring::default(),
             clock: self.clock,
         };
         Encrypted::start(server, ClientSettings { tls: Some(tls), ..client_settings(address.port()) }).await
@@ -192,7 +194,13 @@ async fn no_common_version_is_told() {
     let address = free_address().await;
     let issued = authority.issue(Asked { names: &["127.0.0.1"], ..Asked::default() });
     let identity = Identity { certificate: issued.certificate, key: issued.key };
-    let tls = ServerTls { identity, clients: None, versions: Versions::Only12, clock: Clock::default() };
+    let tls = ServerTls {
+        identity,
+        clients: None,
+        versions: Versions::Only12,
+        keyring: Keyring::default(),
+        clock: Clock::default(),
+    };
     let server = ServerSettings { tls: Some(tls), ..server_settings(address) };
     let trust = Trust::File(authority.file.clone());
     let tls = ClientTls { trust, versions: Versions::Only13, ..ClientTls::default() };
@@ -223,7 +231,13 @@ async fn a_certificate_of_an_unknown_authority_is_named() {
     let address = free_address().await;
     let issued = theirs.issue(Asked { names: &["127.0.0.1"], ..Asked::default() });
     let identity = Identity { certificate: issued.certificate, key: issued.key };
-    let tls = ServerTls { identity, clients: None, versions: Versions::Both, clock: Clock::default() };
+    let tls = ServerTls {
+        identity,
+        clients: None,
+        versions: Versions::Both,
+        keyring: Keyring::default(),
+        clock: Clock::default(),
+    };
     let server = ServerSettings { tls: Some(tls), ..server_settings(address) };
     let tls = ClientTls { trust: Trust::Bundle(ours.file.clone()), ..ClientTls::default() };
     let client = ClientSettings { tls: Some(tls), ..client_settings(address.port()) };
@@ -268,7 +282,13 @@ async fn a_self_signed_certificate_is_trusted_when_its_file_is_named() {
         let issued = self_signed(&folder, asked);
         let address = free_address().await;
         let identity = Identity { certificate: issued.certificate.clone(), key: issued.key };
-        let tls = ServerTls { identity, clients: None, versions: Versions::Both, clock: Clock::default() };
+        let tls = ServerTls {
+            identity,
+            clients: None,
+            versions: Versions::Both,
+            keyring: Keyring::default(),
+            clock: Clock::default(),
+        };
         let server = ServerSettings { tls: Some(tls), ..server_settings(address) };
         let tls = ClientTls { trust: Trust::File(issued.certificate), ..ClientTls::default() };
         let client = ClientSettings { tls: Some(tls), ..client_settings(address.port()) };

@@ -33,6 +33,8 @@ pub const MAX_SEARCHES: usize = 64;
 /// Objects one of them names at most; one that names more stays in doubt.
 pub const MAX_FOUND: usize = 1024;
 
+/// Who, on an encrypted link or not, and the section of the credential that vouches for the peer.
+pub type Key = (Rc<str>, bool, Box<str>);
 /// The objects one search names, sorted; None where that is in doubt.
 pub type Found = Option<Box<[Box<str>]>>;
 
@@ -85,15 +87,17 @@ enum Hit {
 }
 
 impl Access {
-    /// What `controller` may do on a link that is encrypted or not.
+    /// What `controller` may do on a link that is encrypted or not, and that this credential vouches for.
     ///
-    /// Without encryption nobody knows who sends: the untrusted role only, unless the owner allowed it.
-    pub fn of(settings: &Settings, controller: &Controller, encrypted: bool) -> Self {
-        if (encrypted || controller.allow_unencrypted) && !controller.roles.is_empty() {
-            return Self::of_roles(settings, &controller.roles);
+    /// Its own roles and those it inherits are united; without any it is untrusted. Without encryption nobody knows who
+    /// sends: the untrusted role only, unless the owner allowed it.
+    pub fn of(settings: &Settings, controller: &Controller, encrypted: bool, inherits: &[Box<str>]) -> Self {
+        let mut roles = [&*controller.roles, inherits].concat();
+        if roles.is_empty() || !(encrypted || controller.allow_unencrypted) {
+            log::debug!("controller={} access={}", controller.section, settings.trust.untrusted_role);
+            roles = vec![settings.trust.untrusted_role.clone()];
         }
-        log::debug!("controller={} access={}", controller.section, settings.untrusted_role);
-        Self::of_roles(settings, std::slice::from_ref(&settings.untrusted_role))
+        Self::of_roles(settings, &roles)
     }
 
     /// What the members of these roles (sections or Names) may do.
@@ -326,9 +330,9 @@ mod tests {
     fn without_encryption_only_the_untrusted_role_is_left() {
         let settings = Settings::from_package(&package(ROLES));
         let acs = settings.controller("acs").unwrap();
-        assert_eq!(Access::of(&settings, acs, true).object("Device."), Rights::ALL);
-        assert_eq!(Access::of(&settings, acs, false).object("Device."), Rights::default());
+        assert_eq!(Access::of(&settings, acs, true, &[]).object("Device."), Rights::ALL);
+        assert_eq!(Access::of(&settings, acs, false, &[]).object("Device."), Rights::default());
         let lab = settings.controller("lab").unwrap();
-        assert_eq!(Access::of(&settings, lab, false).object("Device."), Rights::ALL);
+        assert_eq!(Access::of(&settings, lab, false, &[]).object("Device."), Rights::ALL);
     }
 }

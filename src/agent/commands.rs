@@ -4,6 +4,7 @@ use super::channels::enabled;
 use super::handlers::operate::{Call, Reply};
 use super::lifecycle::{Boot, Cause};
 use super::{Action, Agent};
+use super::{certificates, challenges};
 use crate::backend::Backend;
 use crate::model::Everything;
 use crate::usp::fault::{Code, Fault};
@@ -15,6 +16,12 @@ pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word:
         "factory_reset" => reboot(agent, call, "RemoteFactoryReset"),
         "schedule_timer" => schedule_timer(agent, call),
         "cancel" => cancel(agent, call),
+        "add_certificate" => certificates::add(agent, call).await,
+        "add_my_certificate" => certificates::add_mine(agent, call).await,
+        "delete_certificate" => certificates::delete(agent, call).await,
+        "get_fingerprint" => certificates::fingerprint(agent, call),
+        "request_challenge" => challenges::request(agent, call).await,
+        "challenge_response" => challenges::respond(agent, call).await,
         "send_on_board_request" => send_on_board_request(agent, call).await,
         "force_reconnect" => force_reconnect(agent, call),
         _ => Err(Fault::new(Code::InternalError, format!("the agent has no command {word}"))),

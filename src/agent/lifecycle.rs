@@ -102,6 +102,7 @@ impl<B: Backend> Agent<B> {
         self.reload().await;
         let text = |wanted: Kept| kept.iter().find(|(name, _)| *name == wanted).map_or("", |(_, text)| text.as_str());
         self.restore_requests(text(Kept::Requests));
+        self.challenges.load(text(Kept::Challenges), self.now.monotonic_ms);
         self.boot(Boot::load(text(Kept::Boot)).unwrap_or(boot), text(Kept::Version)).await;
         self.outbox.load(text(Kept::Notifications), self.now.monotonic_ms);
         let settings = self.settings.clone();
@@ -250,6 +251,14 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn access_to(&mut self, controller: &Controller) -> (Rc<Access>, bool) {
         let ways = self.channels.ways(controller, u64::MAX);
         let encrypted = ways.is_empty() || ways.iter().any(|way| way.encrypted);
-        (self.access(controller, encrypted).await, encrypted && !controller.allow_unencrypted)
+        // What it inherits counts where it does so on every way; while there is none, what it inherited last.
+        let settings = self.settings.clone();
+        let inherits =
+            ways.iter().filter_map(|way| self.channels.link(way.channel)).map(|l| settings.trust.inherits(&l.peer));
+        let credential: Box<str> = match inherits.reduce(|one, other| if one == other { one } else { "" }) {
+            Some(credential) => credential.into(),
+            None => self.inherited.get(&controller.section).cloned().unwrap_or_default(),
+        };
+        (self.access(controller, encrypted, &credential).await, encrypted && !controller.allow_unencrypted)
     }
 }

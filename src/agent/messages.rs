@@ -6,8 +6,9 @@ use super::handlers::{
     self, Asker, Outcome, Refusal, add, delete, error, get, get_instances, get_supported_dm, get_supported_protocol,
     notify_resp, operate, set,
 };
-use super::session::{self, Door, Dropped, Verdict};
+use super::session::{self, Door, Dropped, PeerFacts, Verdict};
 use super::settings::Controller;
+use super::timers::Timer;
 use super::{Action, Agent};
 use crate::backend::Backend;
 use crate::usp::fault::{Code, Fault};
@@ -36,13 +37,25 @@ impl<B: Backend> Agent<B> {
     /// A record came in.
     pub(super) async fn record(&mut self, channel: ChannelId, bytes: Bytes, reply_to: Option<Box<str>>) {
         let Some(link) = self.channels.link(channel).cloned() else { return };
-        let (settings, own) = (self.settings.clone(), self.own.clone());
+        let own = self.own.clone();
         let door = Door { protocol: link.protocol, peer: &link.peer, own: &own };
-        let verdict = session::judge(bytes, &door, &settings);
+        let mut settings = self.settings.clone();
+        let mut verdict = session::judge(bytes.clone(), &door, &settings);
+        let stranger = match &verdict {
+            Verdict::Drop(Dropped::Stranger(from)) => Some(from.clone()),
+            _ => None,
+        };
+        if let Some(from) = stranger
+            && self.welcome(&from, &link.peer).await
+        {
+            settings = self.settings.clone();
+            verdict = session::judge(bytes, &door, &settings);
+        }
         match verdict {
             Verdict::Drop(dropped) => self.dropped(channel, link.protocol, &dropped),
             Verdict::Connect(controller) => {
                 log::debug!("controller={} connects", controller.section);
+                self.inherit(controller, &link.peer);
                 self.heard(channel, controller, false);
             }
             Verdict::Disconnect(controller) => self.channels.forget_greeting(channel, &controller.section),
@@ -56,8 +69,10 @@ impl<B: Backend> Agent<B> {
                 self.answer(channel, controller, reply_to, error::encode(&msg_id, &Refusal::from(fault)));
             }
             Verdict::Message(controller, message) => {
+                self.timers.stop(&Timer::FirstUse(channel));
+                self.inherit(controller, &link.peer);
                 self.heard(channel, controller, false);
-                self.message((channel, link.peer.encrypted), controller, reply_to, message).await;
+                self.message((channel, link.peer), controller, reply_to, message).await;
             }
         }
     }
@@ -89,7 +104,7 @@ impl<B: Backend> Agent<B> {
 
     async fn message(
         &mut self,
-        (channel, encrypted): (ChannelId, bool),
+        (channel, peer): (ChannelId, PeerFacts),
         controller: &Controller,
         reply_to: Option<Box<str>>,
         message: Incoming,
@@ -97,7 +112,7 @@ impl<B: Backend> Agent<B> {
         let asker = Asker {
             controller: controller.section.clone(),
             endpoint_id: controller.endpoint_id.as_str().into(),
-            access: self.access(controller, encrypted).await,
+            access: self.access(controller, peer.encrypted, self.settings.clone().trust.inherits(&peer)).await,
         };
         match message {
             Incoming::Request { msg_id, request } => {
@@ -164,11 +179,14 @@ impl<B: Backend> Agent<B> {
 
     /// What a controller may do: its roles are worked out once per configuration, what their targets search for once
     /// per input.
-    pub(super) async fn access(&mut self, controller: &Controller, encrypted: bool) -> Rc<Access> {
-        let key = (controller.section.clone(), encrypted);
+    pub(super) async fn access(&mut self, controller: &Controller, encrypted: bool, credential: &str) -> Rc<Access> {
         let settings = &self.settings;
-        let access =
-            self.access.entry(key.clone()).or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted)));
+        let key = (controller.section.clone(), encrypted, credential.into());
+        let roles = settings.trust.inherited(credential);
+        let access = self
+            .access
+            .entry(key.clone())
+            .or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted, roles)));
         if access.searches().is_empty() {
             return access.clone();
         }

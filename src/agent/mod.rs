@@ -7,10 +7,13 @@
 //! This file only holds the parts together and hands each input to the one that knows it.
 
 pub mod access;
+mod certificates;
+pub mod challenges;
 pub mod changes;
 pub mod channels;
 mod commands;
 pub mod handlers;
+mod introduce;
 pub mod lifecycle;
 mod messages;
 pub mod notify;
@@ -23,6 +26,7 @@ pub mod subscriptions;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod trust;
 
 pub use channels::{ChannelId, Link, Outgoing, Protocol, ReplyTo, Route};
 pub use lifecycle::{Boot, Cause};
@@ -62,6 +66,8 @@ pub enum Kept {
     Notifications,
     /// Scheduled timers.
     Requests,
+    /// How often challenges were failed.
+    Challenges,
     /// The instance numbers; given to the model by who makes it.
     Instances,
 }
@@ -187,14 +193,17 @@ pub struct Agent<B: Backend> {
     package: Option<Rc<Package>>,
     strangers: session::Strangers,
     just_answered: messages::JustAnswered,
-    access: HashMap<(Rc<str>, bool), Rc<access::Access>>,
+    access: HashMap<access::Key, Rc<access::Access>>,
     /// Of those whose targets search: as the router is now.
-    answered: HashMap<(Rc<str>, bool), Rc<access::Access>>,
+    answered: HashMap<access::Key, Rc<access::Access>>,
+    /// The credential that controllers (their sections) inherited from last.
+    inherited: HashMap<Rc<str>, Box<str>>,
     channels: channels::Channels,
     subscriptions: subscriptions::Subscriptions,
     watches: changes::Watches,
     outbox: notify::Outbox,
     requests: requests::Requests,
+    challenges: challenges::Challenges,
     timers: Timers,
     dice: notify::Dice,
     after: settle::After,
@@ -220,11 +229,13 @@ impl<B: Backend> Agent<B> {
             just_answered: messages::JustAnswered::default(),
             access: HashMap::new(),
             answered: HashMap::new(),
+            inherited: HashMap::new(),
             channels: channels::Channels::default(),
             subscriptions: subscriptions::Subscriptions::default(),
             watches: changes::Watches::default(),
             outbox: notify::Outbox::new(&mut dice),
             requests: requests::Requests::default(),
+            challenges: challenges::Challenges::default(),
             timers: Timers::default(),
             dice,
             after: settle::After::default(),
@@ -252,8 +263,8 @@ impl<B: Backend> Agent<B> {
         match input {
             Input::Started { boot, kept } => self.start(boot, kept).await,
             Input::Awaited { link, routes } => self.channels.awaited(link, routes, now.monotonic_ms),
-            Input::Connected { channel, link } => self.connected(channel, link),
-            Input::Lost { channel } => self.channels.lost(channel),
+            Input::Connected { channel, link } => self.connected(channel, link).await,
+            Input::Lost { channel } => self.lost(channel),
             Input::Record { channel, bytes, reply_to } => self.record(channel, bytes, reply_to).await,
             Input::Changed(Change::Package(name)) if &*name == "usp-agent" => self.config_changed().await,
             Input::Changed(change) => self.changed(&change),
@@ -281,6 +292,7 @@ impl<B: Backend> Agent<B> {
                 Timer::Poll => self.poll().await,
                 Timer::Schedule(request) => self.after.finished.push((request, Ok(Vec::new()))),
                 Timer::Save => self.keep_notifications(),
+                Timer::FirstUse(channel) => self.close(channel, "no USP message came from who was let in on first use"),
             }
         }
     }

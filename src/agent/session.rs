@@ -5,6 +5,7 @@
 
 use super::channels::Protocol;
 use super::settings::{Controller, Settings};
+use super::trust::Vouched;
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::fault::{Code, Fault};
 use crate::usp::message::{self, Incoming, MessageFault};
@@ -17,8 +18,20 @@ pub struct PeerFacts {
     /// Encrypted, or as good as that.
     pub encrypted: bool,
     /// The Endpoint IDs it may speak for: those in its certificate (for a brokered MTP the broker's), or of its handshake
-    /// on a UNIX socket. Empty where nothing vouches for any.
+    /// on a UNIX socket. A DNS name counts as one of the scheme `fqdn` (R-SEC.0a). Empty where nothing vouches for any.
     pub endpoint_ids: Vec<Box<str>>,
+    /// The peer's certificate, DER.
+    pub certificate: Option<Bytes>,
+    /// The `certificate` section that holds it.
+    pub stored: Option<Box<str>>,
+    /// The `certificate` section of the authority that signed it, the nearest one in its chain (R-SEC.25).
+    pub anchor: Option<Box<str>>,
+    /// Nobody vouches for it: it was let in to be trusted on first use.
+    pub first_use: bool,
+    /// Its authority has revoked it.
+    pub revoked: bool,
+    /// The peer came by itself; otherwise the agent called it by its name.
+    pub accepted: bool,
 }
 
 impl PeerFacts {
@@ -26,7 +39,7 @@ impl PeerFacts {
     /// router, and who may connect is decided by the permissions of the socket's file. It speaks for the Endpoint ID of
     /// its handshake and no other.
     pub fn of_local_process(endpoint_id: &str) -> Self {
-        Self { encrypted: true, endpoint_ids: vec![endpoint_id.into()] }
+        Self { encrypted: true, endpoint_ids: vec![endpoint_id.into()], ..Self::default() }
     }
 }
 
@@ -65,8 +78,14 @@ pub enum Dropped {
     UnknownController(Box<str>),
     /// From a controller that is disabled.
     Disabled(Box<str>),
-    /// The peer's certificate, or its handshake on a UNIX socket, carries other Endpoint IDs than the record.
+    /// The peer's certificate does not say that it is this controller's, or is of nobody trusted to say so.
     WrongCertificate(Box<str>),
+    /// From somebody who may be taken in first.
+    Stranger(Box<str>),
+    /// From a controller with the banned role (TR-181 BannedRole).
+    Banned(Box<str>),
+    /// The peer's certificate is revoked.
+    Revoked(Box<str>),
     /// Broken in a way that an Error must not answer (R-MTP.5, R-ENC.4).
     Broken(Fault),
 }
@@ -135,18 +154,19 @@ fn ours(to: &EndpointId, from: &EndpointId, door: &Door<'_>) -> Result<(), Dropp
 }
 
 fn known<'a>(from: &str, door: &Door<'_>, settings: &'a Settings) -> Result<&'a Controller, Dropped> {
-    match settings.controller_by_id(from) {
+    let controller = settings.controller_by_id(from);
+    let vouched = settings.trust.vouches(from, controller, door);
+    match controller {
+        _ if door.peer.encrypted && door.peer.revoked => Err(Dropped::Revoked(from.into())),
+        controller if vouched == Vouched::Introduce && controller.is_none_or(|c| c.enable) => {
+            Err(Dropped::Stranger(from.into()))
+        }
         None => Err(Dropped::UnknownController(from.into())),
+        Some(controller) if settings.trust.is_banned(controller) => Err(Dropped::Banned(from.into())),
         Some(controller) if !controller.enable => Err(Dropped::Disabled(from.into())),
-        Some(_) if !vouched(from, door) => Err(Dropped::WrongCertificate(from.into())),
-        Some(controller) => Ok(controller),
+        Some(controller) if vouched == Vouched::Yes => Ok(controller),
+        Some(_) => Err(Dropped::WrongCertificate(from.into())),
     }
-}
-
-/// from_id must be what the peer may speak for, where that is known and the peer is the controller itself.
-fn vouched(from: &str, door: &Door<'_>) -> bool {
-    let ids = &door.peer.endpoint_ids;
-    door.protocol.brokered() || ids.is_empty() || ids.iter().any(|id| &**id == from)
 }
 
 fn agrees(protocol: Protocol, connect: &Connect) -> bool {
@@ -180,7 +200,14 @@ impl Dropped {
     /// Writes the line that tells the owner what to check, once per sender.
     pub fn log(&self, told: &mut Strangers) {
         match self {
-            Self::UnknownController(id) | Self::Disabled(id) | Self::WrongCertificate(id) if !told.is_new(id) => {
+            Self::UnknownController(id)
+            | Self::Disabled(id)
+            | Self::WrongCertificate(id)
+            | Self::Stranger(id)
+            | Self::Banned(id)
+            | Self::Revoked(id)
+                if !told.is_new(id) =>
+            {
                 log::debug!("record dropped again: from_id={id}");
             }
             Self::NotARecord => log::warn!("record dropped: not a USP record"),
@@ -197,9 +224,15 @@ impl Dropped {
             Self::Disabled(id) => log::info!("record dropped: controller={id} is disabled, see its option Enable"),
             Self::WrongCertificate(id) => {
                 log::warn!(
-                    "record dropped: from_id={id} is not the peer's, by its certificate (subjectAltName) or its handshake"
+                    "record dropped: from_id={id} is not the peer's, by its certificate (subjectAltName, and AllowedUses of \
+                     the credential that signed it) or its handshake"
                 );
             }
+            Self::Stranger(id) => log::warn!("record dropped: controller={id} could not be taken in"),
+            Self::Banned(id) => {
+                log::warn!("record dropped: controller={id} has the role BannedRole, see its option role")
+            }
+            Self::Revoked(id) => log::warn!("record dropped: from_id={id} the peer's certificate is revoked"),
             Self::Broken(fault) => log::warn!("record dropped: {fault}"),
         }
     }

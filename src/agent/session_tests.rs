@@ -29,7 +29,7 @@ fn record(from: &str, to: &str, payload: Bytes) -> Record {
 fn verdict(record: &Record, protocol: Protocol, certificate_ids: &[&str]) -> String {
     let own = EndpointId::lenient("os::agent").unwrap();
     let ids = certificate_ids.iter().map(|&id| id.into()).collect();
-    let peer = PeerFacts { encrypted: true, endpoint_ids: ids };
+    let peer = PeerFacts { encrypted: true, endpoint_ids: ids, ..PeerFacts::default() };
     let door = Door { protocol, peer: &peer, own: &own };
     match judge(record.encode_to_vec().into(), &door, &settings()) {
         Verdict::Message(..) => "message".into(),

@@ -3,6 +3,7 @@
 //! Read from the package after its short forms were expanded, and read again after every change.
 //! Links, brokers and transports are for `config`; unknown options are reported there.
 
+use super::trust::Trust;
 use crate::backend::uci::{Package, Section};
 use crate::calendar;
 use crate::model::Rights;
@@ -26,8 +27,8 @@ pub struct Settings {
     pub roles: Vec<Role>,
     /// Roles whose members may read secured parameters.
     pub secured_roles: Vec<Box<str>>,
-    /// The role at most of whom no encryption and no certificate vouches for.
-    pub untrusted_role: Box<str>,
+    /// Who is trusted with what.
+    pub trust: Trust,
     /// `config subscription`, in file order.
     pub subscriptions: Vec<Subscription>,
 }
@@ -43,6 +44,8 @@ pub struct Controller {
     pub enable: bool,
     /// The sections of its roles.
     pub roles: Vec<Box<str>>,
+    /// The sections of certificates it may present.
+    pub credentials: Vec<Box<str>>,
     /// Seconds between Periodic! events.
     pub periodic_interval: u32,
     /// A moment that fixes the phase of Periodic!, seconds since 1970.
@@ -157,8 +160,6 @@ impl Kind {
     }
 }
 
-/// The role of those nobody vouches for, where the package names none.
-const UNTRUSTED: &str = "untrusted";
 /// Seconds between Periodic! events where the controller names none.
 const PERIODIC_INTERVAL: u32 = 86_400;
 /// Seconds that notifications to an Oktopus controller wait for its first request: it takes whatever comes
@@ -169,16 +170,17 @@ impl Settings {
     /// Reads the package. What is missing or wrong takes its default; `config` warns of it.
     pub fn from_package(package: &Package) -> Self {
         let global = package.sections.iter().find(|s| &*s.kind == "localagent");
+        let trust = Trust::from_package(package);
+        let controllers = package.of_kind("controller").take(MAX_CONTROLLERS);
+        let mut controllers: Vec<_> = controllers.filter_map(|s| Controller::from_section(s, package)).collect();
+        // Nothing is taken from who is banned, and nothing sent to him (TR-181 BannedRole).
+        controllers.iter_mut().for_each(|controller| controller.enable &= !trust.is_banned(controller));
         Self {
-            controllers: package
-                .of_kind("controller")
-                .take(MAX_CONTROLLERS)
-                .filter_map(|s| Controller::from_section(s, package))
-                .collect(),
+            controllers,
             sections: package.of_kind("controller").map(|s| s.name.clone()).collect(),
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
             secured_roles: global.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
-            untrusted_role: global.and_then(|s| s.text("UntrustedRole")).unwrap_or(UNTRUSTED).into(),
+            trust,
             subscriptions: package
                 .of_kind("subscription")
                 .take(MAX_SUBSCRIPTIONS)
@@ -212,6 +214,7 @@ impl Controller {
             endpoint_id: EndpointId::lenient(section.text("EndpointID")?).ok()?,
             enable: truth(section, "Enable", true),
             roles: words(section, "role"),
+            credentials: words(section, "Credential"),
             periodic_interval: number(section, "PeriodicNotifInterval").filter(|&n| n > 0).unwrap_or(PERIODIC_INTERVAL),
             periodic_time: section.text("PeriodicNotifTime").and_then(calendar::unix_time),
             retry: Retry::from_section(section),
@@ -297,7 +300,7 @@ fn boot_parameters(package: &Package, controller: &str) -> Vec<Box<str>> {
 }
 
 /// A list option; an option that holds commas is a list too. Commas within brackets or quotes divide nothing.
-fn words(section: &Section, option: &str) -> Vec<Box<str>> {
+pub(super) fn words(section: &Section, option: &str) -> Vec<Box<str>> {
     section.list(option).iter().flat_map(|text| split(text)).collect()
 }
 
@@ -321,14 +324,14 @@ fn split(text: &str) -> Vec<Box<str>> {
     text.split(divide).map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
 }
 
-fn truth(section: &Section, option: &str, missing: bool) -> bool {
+pub(super) fn truth(section: &Section, option: &str, missing: bool) -> bool {
     match section.text(option) {
         None => missing,
         Some(text) => matches!(text, "1" | "on" | "true" | "yes" | "enabled"),
     }
 }
 
-fn number(section: &Section, option: &str) -> Option<u32> {
+pub(super) fn number(section: &Section, option: &str) -> Option<u32> {
     section.text(option)?.trim().parse().ok()
 }
 

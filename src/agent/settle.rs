@@ -150,6 +150,8 @@ impl<B: Backend> Agent<B> {
         self.answered.clear();
         let settings = self.settings.clone();
         self.follow_controllers(&settings).await;
+        self.show_all_inherited();
+        self.challenges.follow(&settings.trust.challenges);
         let clock = self.now.clock_is_set.then(|| self.now.unix_ms.div_euclid(1000));
         self.subscriptions = Subscriptions::of(&settings, &self.subscriptions, clock);
         self.outbox.retain_subscriptions(|section| settings.subscription(section).is_some());
@@ -189,9 +191,18 @@ impl<B: Backend> Agent<B> {
     }
 
     /// A channel is up: controllers are greeted, and what waits for them goes out.
-    pub(super) fn connected(&mut self, channel: ChannelId, link: Link) {
+    pub(super) async fn connected(&mut self, channel: ChannelId, mut link: Link) {
+        if !self.admit(channel, &mut link).await {
+            return;
+        }
         self.channels.connected(channel, link, self.now.monotonic_ms);
         self.greet_all(channel);
+    }
+
+    /// A channel is gone.
+    pub(super) fn lost(&mut self, channel: ChannelId) {
+        self.timers.stop(&Timer::FirstUse(channel));
+        self.channels.lost(channel);
     }
 
     fn greet_all(&mut self, channel: ChannelId) {

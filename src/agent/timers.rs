@@ -1,5 +1,6 @@
 //! Deadlines as data: one table of what is to happen when, and why.
 
+use super::channels::ChannelId;
 use crate::order;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -23,6 +24,8 @@ pub enum Timer {
     Schedule(u32),
     /// When to write down what must survive a reboot.
     Save,
+    /// When a peer that was let in on first use has been silent for too long.
+    FirstUse(ChannelId),
 }
 
 impl Timer {
@@ -37,6 +40,7 @@ impl Timer {
             Self::Poll => "poll",
             Self::Schedule(_) => "schedule",
             Self::Save => "save",
+            Self::FirstUse(_) => "first-use",
         }
     }
 }

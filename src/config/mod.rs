@@ -4,6 +4,7 @@
 //! the agent does not understand becomes a [`Warning`] with file, line and section, and the rest still counts.
 
 mod expand;
+mod keys;
 pub mod links;
 mod markdown;
 pub mod options;
@@ -12,10 +13,12 @@ mod tests;
 pub mod url;
 
 pub use expand::{OWN_ID, ROLES, expand, expand_section, written_in};
+pub use keys::{Key, Keys, keys};
 pub use markdown::markdown;
 
 use crate::backend::uci::{Opt, OptValue, Package, Section};
 use crate::usp::endpoint_id::EndpointId;
+use crate::{base64, certificate};
 use options::{Form, Kind, Row};
 use std::fmt;
 
@@ -111,7 +114,8 @@ fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
 
 /// Other sections refer to these by name; the generated name of one without moves when the file changes.
 fn nameless(section: &Section) -> Option<Warning> {
-    let referred = ["controller", "mtp", "mqtt", "stomp", "role", "unix_socket"].contains(&&*section.kind);
+    let referred =
+        ["certificate", "controller", "mtp", "mqtt", "stomp", "role", "unix_socket"].contains(&&*section.kind);
     let advice = || format!("give the section a name: config {} 'name'", section.kind);
     (section.anonymous && referred).then(|| warning(section, section.line, advice()))
 }
@@ -156,6 +160,10 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
         Form::File => value.starts_with('/'),
         Form::Section("role") => expand::is_role(package, value),
         Form::Section(kind) => is_section(package, kind, value),
+        Form::Certificate => certificate::from_text(value).is_some(),
+        Form::Base64 => base64::decode(value).is_some(),
+        Form::SecretBase64 if base64::decode(value).is_none() => return Some("it is not base64".to_owned()),
+        Form::SecretBase64 => true,
         Form::DateTime => value.len() >= 19 && value.as_bytes().get(10) == Some(&b'T'),
     };
     (!fits).then(|| format!("`{value}` is not {form}"))
@@ -177,6 +185,8 @@ impl fmt::Display for Form {
             Self::Endpoint => write!(f, "an endpoint id"),
             Self::File => write!(f, "the absolute path of a file"),
             Self::Section(kind) => write!(f, "the name of a {kind} section"),
+            Self::Certificate => write!(f, "a certificate in PEM form"),
+            Self::Base64 | Self::SecretBase64 => write!(f, "base64"),
             Self::DateTime => write!(f, "a date and time like 2026-01-31T12:00:00Z"),
         }
     }

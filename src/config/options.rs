@@ -3,7 +3,9 @@
 //! Option names are the parameter names of TR-181 where there is one, else lower case. The table is what the checker,
 //! the defaults, `docs/configuration.md` and `usp-agent check --print-options` are made of.
 
-use Form::{Bool, DateTime, Endpoint, File, Number, Secret, Section, Text, Url, Word};
+use Form::{
+    Base64, Bool, Certificate, DateTime, Endpoint, File, Number, Secret, SecretBase64, Section, Text, Url, Word,
+};
 
 /// What a value may look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,12 @@ pub enum Form {
     Section(&'static str),
     /// A TR-181 dateTime.
     DateTime,
+    /// A certificate in PEM form, or its base64 alone.
+    Certificate,
+    /// Base64, never shown in a log.
+    SecretBase64,
+    /// Base64.
+    Base64,
 }
 
 /// One option.
@@ -110,6 +118,9 @@ pub const KINDS: &[Kind] = &[
             row("UntrustedRole", Section("role"), "untrusted", "ControllerTrust.UntrustedRole", "role of a controller without one, or on an unencrypted link"),
             row("BannedRole", Section("role"), "", "ControllerTrust.BannedRole", "role of a controller whose certificate is revoked"),
             list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys"),
+            row("TOFUAllowed", Bool, "0", "ControllerTrust.TOFUAllowed", "1 takes in a controller whose certificate nobody vouches for, with UntrustedRole"),
+            row("TOFUInactivityTimer", Number(0, ANY), "60", "ControllerTrust.TOFUInactivityTimer", "seconds such a controller may be silent at first; 0 for ever"),
+            row("crl_file", File, "", "", "PEM file of revocation lists; who is on one is not let in"),
             row("Manufacturer", Text, "", "Device.DeviceInfo.Manufacturer", "what the image does not know of the hardware; likewise the next ones"),
             row("ManufacturerOUI", Text, "", "Device.DeviceInfo.ManufacturerOUI", "six hexadecimal digits; part of the endpoint id"),
             row("ModelName", Text, "", "Device.DeviceInfo.ModelName", ""),
@@ -132,6 +143,7 @@ pub const KINDS: &[Kind] = &[
             required(row("EndpointID", Endpoint, "", "EndpointID", "the controller's endpoint id")),
             ENABLE,
             list("role", Section("role"), "AssignedRole", "what it may do: `full`, `readonly` or a role section; left out: untrusted"),
+            list("Credential", Section("certificate"), "Credential", "certificates it may present, beside those an authority signed"),
             row("AllowUnencrypted", Bool, "0", "", "1 grants its role on a link without TLS too; for a lab"),
             ALIAS,
             row("ControllerCode", Text, "", "ControllerCode", "kept for the controller"),
@@ -327,6 +339,46 @@ pub const KINDS: &[Kind] = &[
             row("Obj", Text, "----", "Obj", RIGHTS),
             row("InstantiatedObj", Text, "----", "InstantiatedObj", RIGHTS),
             row("CommandEvent", Text, "----", "CommandEvent", RIGHTS),
+        ],
+    },
+    Kind {
+        name: "certificate",
+        object: "Device.LocalAgent.Certificate.{i}.",
+        doc: "a certificate of an authority, a broker or a controller",
+        options: &[
+            required(row("certificate", Certificate, "", "", "the certificate in PEM form, or its base64 alone")),
+            ENABLE,
+            ALIAS,
+        ],
+    },
+    Kind {
+        name: "credential",
+        object: "Device.LocalAgent.ControllerTrust.Credential.{i}.",
+        doc: "an authority or a broker that is trusted, beside those in ca_file",
+        options: &[
+            required(row("certificate", Section("certificate"), "", "Credential", "its certificate")),
+            ENABLE,
+            ALIAS,
+            list("role", Section("role"), "Role", "roles that controllers inherit from it"),
+            row("AllowedUses", Word(&["MTP-only", "MTP-and-USP", "MTP-and-broker"]), "MTP-only", "AllowedUses", "whom it vouches for: connections; controllers too, unknown ones as well; a broker and all that comes through it"),
+        ],
+    },
+    Kind {
+        name: "challenge",
+        object: "Device.LocalAgent.ControllerTrust.Challenge.{i}.",
+        doc: "a secret that gives a controller a role",
+        options: &[
+            ENABLE,
+            ALIAS,
+            row("Description", Text, "", "Description", "what it is for"),
+            list("role", Section("role"), "Role", "the roles it gives"),
+            row("Type", Word(&["Passphrase"]), "Passphrase", "Type", "the only one"),
+            required(row("Value", SecretBase64, "", "Value", "the secret, in base64")),
+            row("ValueType", Word(&["text/plain", "image/jpeg"]), "text/plain", "ValueType", "what it is"),
+            row("Instruction", Base64, "", "Instruction", "what a person is told, in base64"),
+            row("InstructionType", Word(&["text/plain", "image/jpeg", "text/html"]), "text/plain", "InstructionType", "what that is"),
+            row("Retries", Number(0, ANY), "3", "Retries", "failures in a row, of all controllers, until it is locked; 0 counts as 1"),
+            row("LockoutPeriod", Number(0, i32::MAX as u32), "30", "LockoutPeriod", "seconds it stays locked; 0 for not at all"),
         ],
     },
     Kind {

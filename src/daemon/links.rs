@@ -26,7 +26,7 @@ pub(super) struct Links {
     ending: Vec<(Box<str>, JoinHandle<()>)>,
     last_id: u32,
     events: Sender<LinkEvent>,
-    clock: tls::Clock,
+    trust: settings::Trust,
     /// Section and endpoint id of every enabled controller: whoever comes to a server may be one.
     controllers: Vec<(Box<str>, Box<str>)>,
     /// `mqtt_subscription` sections and the `mqtt` sections they belong to; None for one that is disabled.
@@ -59,7 +59,7 @@ impl Links {
             ending: Vec::new(),
             last_id: 0,
             events,
-            clock,
+            trust: settings::Trust { clock, keyring: tls::Keyring::default() },
             controllers: Vec::new(),
             filters: Vec::new(),
             warnings: Vec::new(),
@@ -73,6 +73,7 @@ impl Links {
     pub(super) fn follow(&mut self, package: &Package, own_id: &EndpointId, facts: &mut Facts) -> Vec<Input> {
         let (wanted, unused) = config::links::links(package, own_id.as_str());
         self.warn(config::check(package).into_iter().chain(unused).collect());
+        self.trust.follow(package);
         self.controllers = enabled_controllers(package);
         self.filters = filters(package);
         let mut inputs = Vec::new();
@@ -125,7 +126,7 @@ impl Links {
         let id = LinkId(self.last_id);
         let before = self.ending.iter().position(|(section, _)| *section == link.section);
         let before = before.map(|at| self.ending.swap_remove(at).1);
-        match settings::start(&link, before, id, (own_id, &self.clock), self.events.clone()) {
+        match settings::start(&link, before, id, (own_id, &self.trust), self.events.clone()) {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
                 let up = order::Map::new();
@@ -254,7 +255,7 @@ impl Links {
         if matches!(link.settings.transport, Transport::Mqtt(_)) {
             let now = i64::try_from(unix_seconds()).unwrap_or_default();
             let established =
-                if self.clock.is_set() { calendar::date_time(now) } else { calendar::UNKNOWN_TIME.into() };
+                if self.trust.clock.is_set() { calendar::date_time(now) } else { calendar::UNKNOWN_TIME.into() };
             facts.set("mqtt", &link.settings.section, "Established", established);
         }
         if let (Transport::Mqtt(mqtt), Some(assigned)) = (&link.settings.transport, &peer.assigned_client_id)
@@ -351,7 +352,16 @@ impl Running {
         };
         let facts = match &peer.endpoint_id {
             Some(endpoint_id) if peer.local => PeerFacts::of_local_process(endpoint_id),
-            _ => PeerFacts { encrypted: peer.encrypted, endpoint_ids: peer.certificate_ids.clone() },
+            _ => PeerFacts {
+                encrypted: peer.encrypted,
+                endpoint_ids: peer.certificate_ids.clone(),
+                certificate: peer.certificate.clone(),
+                stored: peer.standing.stored.clone(),
+                anchor: peer.standing.anchor.clone(),
+                first_use: peer.standing.first_use,
+                revoked: peer.standing.revoked,
+                accepted: peer.accepted,
+            },
         };
         Link { protocol, routes, response_topic: peer.response_topic.clone(), peer: facts }
     }
@@ -456,13 +466,9 @@ fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
     enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
 }
 
-/// The controller that a peer says to be; with TLS its certificate must say so too. Without one the agent gives it the
-/// untrusted role, or what the owner allowed a lab. Without a row of its own a session comes after all that have one.
+/// The controller that a peer says to be; whether its certificate says so too, the agent looks at. Without a row of its own a session comes after all that have one.
 fn guest(peer: &Peer, reaches: &[Reach], guests: &[(Box<str>, Box<str>)]) -> Option<Route> {
     let claimed = peer.endpoint_id.as_deref()?;
-    if peer.encrypted && !peer.certificate_ids.iter().any(|id| &**id == claimed) {
-        return None;
-    }
     if let Some(reach) = reaches.iter().find(|reach| &*reach.endpoint_id == claimed) {
         return Some(route(reach));
     }
@@ -489,17 +495,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guest_with_tls_must_be_who_it_says() {
+    fn a_guest_is_known_by_the_name_it_gives() {
         let guests = [("acs".into(), "self::acs".into())];
-        let peer = |encrypted, ids: &[&str]| Peer {
-            encrypted,
-            certificate_ids: ids.iter().map(|id| (*id).into()).collect(),
-            endpoint_id: Some("self::acs".into()),
-            ..Peer::default()
-        };
-        let known = |encrypted, ids: &[&str]| guest(&peer(encrypted, ids), &[], &guests).is_some();
-        assert!(known(false, &[]) && known(true, &["self::acs"]));
-        assert!(!known(true, &[]) && !known(true, &["self::other"]));
-        assert!(guest(&Peer::default(), &[], &guests).is_none());
+        let peer = |name: &str| Peer { endpoint_id: Some(name.into()), ..Peer::default() };
+        assert_eq!(guest(&peer("self::acs"), &[], &guests).map(|route| route.controller), Some("acs".into()));
+        assert!(guest(&peer("self::other"), &[], &guests).is_none() && guest(&Peer::default(), &[], &guests).is_none());
     }
 }

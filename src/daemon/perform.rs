@@ -96,6 +96,7 @@ pub(super) fn document(kept: Kept) -> &'static str {
         Kept::Version => "version",
         Kept::Notifications => "notifications",
         Kept::Requests => "requests",
+        Kept::Challenges => "challenges",
         Kept::Instances => "instances",
     }
 }

@@ -1,5 +1,7 @@
 //! From the configuration's links to the settings of the transports.
 
+use crate::backend::uci::Package;
+use crate::config;
 use crate::config::links::{Files, Link, Mqtt, Retry, Stomp, Transport, WebSocketClient, WebSocketServer};
 use crate::config::options::CA_FILE;
 use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, stomp, tls, unix_socket, websocket};
@@ -13,31 +15,52 @@ use tokio::task::{JoinHandle, spawn_local};
 /// leaves it with a session it believes dead.
 const SLOW_RETURN: Duration = Duration::from_secs(11);
 
+/// What TLS goes by on every link.
+#[derive(Debug, Clone)]
+pub(super) struct Trust {
+    pub(super) clock: tls::Clock,
+    pub(super) keyring: tls::Keyring,
+}
+
+impl Trust {
+    /// The keys of the configuration count from the next handshake on.
+    pub(super) fn follow(&self, package: &Package) {
+        let keys = config::keys(package);
+        let known =
+            |key: config::Key| tls::Known { section: key.section, der: key.der.into(), authority: key.authority };
+        self.keyring.replace(tls::Keys {
+            known: keys.certificates.into_iter().map(known).collect(),
+            first_use: keys.first_use,
+            crl_file: (!keys.crl_file.is_empty()).then(|| (&*keys.crl_file).into()),
+        });
+    }
+}
+
 /// Starts a link as a task of its own, which begins when `before` has ended: two links of one section would fight over
 /// a port or a client id.
 pub(super) fn start(
     link: &Link,
     before: Option<JoinHandle<()>>,
     id: LinkId,
-    (own_id, clock): (&EndpointId, &tls::Clock),
+    (own_id, trust): (&EndpointId, &Trust),
     events: Sender<LinkEvent>,
 ) -> Result<(LinkHandle, JoinHandle<()>), String> {
     Ok(match &link.transport {
         Transport::Mqtt(client) => {
-            let settings = broker(client, link, own_id, clock)?;
+            let settings = broker(client, link, own_id, trust)?;
             let (handle, task) = mqtt::start(settings, id, events);
             (handle, spawn_local(after(before, task)))
         }
         Transport::Stomp(connection) => {
-            let (handle, task) = stomp::start(stomp_server(connection, link, own_id, clock)?, id, events);
+            let (handle, task) = stomp::start(stomp_server(connection, link, own_id, trust)?, id, events);
             (handle, spawn_local(after(before, task)))
         }
         Transport::WebSocketClient(client) => {
-            let (handle, task) = websocket::start(websocket_client(client, own_id, clock)?, id, events);
+            let (handle, task) = websocket::start(websocket_client(client, own_id, trust)?, id, events);
             (handle, spawn_local(after(before, task)))
         }
         Transport::WebSocketServer(server) => {
-            let (handle, task) = websocket::listen(websocket_server(server, own_id, clock)?, id, events);
+            let (handle, task) = websocket::listen(websocket_server(server, own_id, trust)?, id, events);
             (handle, spawn_local(after(before, task)))
         }
         Transport::UnixSocket(socket) => {
@@ -60,12 +83,12 @@ async fn after(before: Option<JoinHandle<()>>, task: impl Future<Output = ()>) {
     task.await;
 }
 
-fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, clock: &tls::Clock) -> Result<mqtt::Settings, String> {
+fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, trust: &Trust) -> Result<mqtt::Settings, String> {
     let given = |text: &str| (!text.is_empty()).then(|| text.into());
     Ok(mqtt::Settings {
         host: client.broker_address.clone(),
         port: client.broker_port,
-        tls: client.tls.as_ref().map(|files| client_tls(files, None, clock)).transpose()?,
+        tls: client.tls.as_ref().map(|files| client_tls(files, None, trust)).transpose()?,
         version: if client.level == 5 { mqtt::Version::V5 } else { mqtt::Version::V311 },
         client_id: client.client_id.clone(),
         own_id: own_id.as_str().into(),
@@ -91,12 +114,12 @@ fn stomp_server(
     connection: &Stomp,
     link: &Link,
     own_id: &EndpointId,
-    clock: &tls::Clock,
+    trust: &Trust,
 ) -> Result<stomp::Settings, String> {
     Ok(stomp::Settings {
         host: connection.host.clone(),
         port: connection.port,
-        tls: connection.tls.as_ref().map(|files| client_tls(files, None, clock)).transpose()?,
+        tls: connection.tls.as_ref().map(|files| client_tls(files, None, trust)).transpose()?,
         own_id: own_id.as_str().into(),
         virtual_host: connection.virtual_host.clone(),
         username: connection.username.clone(),
@@ -111,14 +134,14 @@ fn stomp_server(
 fn websocket_client(
     client: &WebSocketClient,
     own_id: &EndpointId,
-    clock: &tls::Clock,
+    trust: &Trust,
 ) -> Result<websocket::ClientSettings, String> {
     let expected = Some(client.endpoint_id.clone()).filter(|id| !id.is_empty());
     Ok(websocket::ClientSettings {
         host: client.host.clone(),
         port: client.port,
         path: client.path.clone(),
-        tls: client.tls.as_ref().map(|files| client_tls(files, expected, clock)).transpose()?,
+        tls: client.tls.as_ref().map(|files| client_tls(files, expected, trust)).transpose()?,
         own_id: own_id.as_str().into(),
         keep_alive: Duration::from_secs(client.keep_alive.into()),
         retry: policy(client.retry),
@@ -130,13 +153,13 @@ fn websocket_client(
 fn websocket_server(
     server: &WebSocketServer,
     own_id: &EndpointId,
-    clock: &tls::Clock,
+    trust: &Trust,
 ) -> Result<websocket::ServerSettings, String> {
     let address: IpAddr = server.address.parse().map_err(|_| format!("address {} is no IP address", server.address))?;
     Ok(websocket::ServerSettings {
         listen: SocketAddr::new(address, server.port),
         path: server.path.clone(),
-        tls: server.tls.as_ref().map(|files| server_tls(files, clock)).transpose()?,
+        tls: server.tls.as_ref().map(|files| server_tls(files, trust)).transpose()?,
         own_id: own_id.as_str().into(),
         keep_alive: Duration::from_secs(server.keep_alive.into()),
         limits: Limits::default(),
@@ -152,27 +175,29 @@ fn policy(retry: Retry) -> backoff::Policy {
     }
 }
 
-fn client_tls(files: &Files, expected_id: Option<Box<str>>, clock: &tls::Clock) -> Result<tls::ClientTls, String> {
+fn client_tls(files: &Files, expected_id: Option<Box<str>>, trust: &Trust) -> Result<tls::ClientTls, String> {
     Ok(tls::ClientTls {
-        trust: trust(files),
+        trust: authorities(files),
         identity: identity(files)?,
         versions: tls::Versions::default(),
         expected_id,
-        clock: clock.clone(),
+        keyring: trust.keyring.clone(),
+        clock: trust.clock.clone(),
     })
 }
 
-fn server_tls(files: &Files, clock: &tls::Clock) -> Result<tls::ServerTls, String> {
+fn server_tls(files: &Files, trust: &Trust) -> Result<tls::ServerTls, String> {
     let identity = identity(files)?.ok_or("a server with TLS needs the options certificate and key")?;
     Ok(tls::ServerTls {
         identity,
-        clients: Some(trust(files)),
+        clients: Some(authorities(files)),
         versions: tls::Versions::default(),
-        clock: clock.clone(),
+        keyring: trust.keyring.clone(),
+        clock: trust.clock.clone(),
     })
 }
 
-fn trust(files: &Files) -> tls::Trust {
+fn authorities(files: &Files) -> tls::Trust {
     if &*files.ca == CA_FILE { tls::Trust::Bundle(CA_FILE.into()) } else { tls::Trust::File((&*files.ca).into()) }
 }
 

@@ -10,9 +10,9 @@ use super::read::keys;
 use super::resolve::{self, Node, Resolved, resolve, rights, unsupported};
 use super::schema::{Access, ObjectId, Param};
 use super::stage::{Gone, Staging, difference, new_row, remove, table_of};
-use super::{Model, Permit, Rights};
+use super::{Everything, Model, Permit, Rights};
 use crate::backend::Backend;
-use crate::backend::uci::{Edit, Package};
+use crate::backend::uci::{Edit, OptValue, Package};
 use crate::order;
 use crate::path::{Leaf, Step};
 use crate::usp::fault::{Code, Fault};
@@ -128,6 +128,13 @@ impl<B: Backend> Transaction<'_, B> {
         Ok(resolved.nodes)
     }
 
+    /// The table at a path, to make rows in that no Add could make.
+    pub async fn table(&mut self, text: &str) -> Result<Option<Node>, Fault> {
+        let path = resolve::parse(text)?;
+        let resolved = self.evaluate(|eval| resolve(eval, &Everything, &path)).await?;
+        Ok(resolved.nodes.into_iter().find(|node| node.at_table))
+    }
+
     /// A state to come back to.
     pub fn savepoint(&self) -> Savepoint {
         Savepoint(self.changes.clone())
@@ -176,6 +183,15 @@ impl<B: Backend> Transaction<'_, B> {
         let model = self.model;
         let (target, param) = parameter(model, node, name)?;
         self.stage(&target, param, value, false).await
+    }
+
+    /// Stages an option of the row's section that no parameter shows as it is, or removes it.
+    pub async fn put(&mut self, node: &Node, option: &str, value: Option<OptValue>) -> Result<(), Fault> {
+        let mut staging = Staging::default();
+        let row = node.row.as_ref().and_then(|row| row.section());
+        let (package, section) = row.ok_or_else(|| Fault::new(Code::InternalError, "there is no section"))?;
+        staging.set(&package.name, &section.name, option, value);
+        self.apply(staging).await
     }
 
     async fn stage(&mut self, node: &Node, param: &Param, value: &str, guarded: bool) -> Result<(), Fault> {
@@ -276,6 +292,11 @@ impl<B: Backend> Transaction<'_, B> {
         if !self.model.schema[node.object].creatable {
             return Err(Fault::new(Code::ObjectNotDeleted, format!("{} cannot be deleted", node.path)));
         }
+        self.remove(node).await
+    }
+
+    /// Stages the removal of an instance, of a table too whose rows only the agent makes and removes.
+    pub async fn remove(&mut self, node: &Node) -> Result<(), Fault> {
         let (staging, gone) = self
             .evaluate(|eval| {
                 let mut staging = Staging::default();

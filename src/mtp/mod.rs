@@ -114,6 +114,10 @@ pub struct Peer {
     pub certificate_ids: Vec<Box<str>>,
     /// DER of the peer's end-entity certificate.
     pub certificate: Option<Bytes>,
+    /// How that stands to what is trusted.
+    pub standing: tls::Standing,
+    /// It came to a server of ours.
+    pub accepted: bool,
     /// WebSocket server: the `eid` of the request URI or the `bbf-usp-protocol` extension; UNIX socket: of the handshake.
     pub endpoint_id: Option<Box<str>>,
     /// MQTT: the topic the other side answers to (Response Information, else ResponseTopicConfigured).

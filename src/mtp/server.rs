@@ -164,9 +164,11 @@ impl Server {
     }
 
     /// At most one session per peer (R-WS.4).
-    fn admit(&mut self, guest: Box<dyn Guest>, peer: Peer) {
+    fn admit(&mut self, guest: Box<dyn Guest>, mut peer: Peer) {
+        peer.accepted = true;
         let name = peer.endpoint_id.as_deref().unwrap_or_default();
-        let proven = peer.certificate_ids.iter().any(|id| &**id == name);
+        // Who is let in on first use has proven nothing but that he holds some key.
+        let proven = !peer.standing.first_use && peer.certificate_ids.iter().any(|id| &**id == name);
         let older = self.seats.iter().find(|seat| !name.is_empty() && seat.endpoint_id.as_deref() == Some(name));
         match older {
             Some(_) if !self.host.newer_wins() => {

@@ -1,6 +1,7 @@
 //! The byte stream under every transport: TCP, TLS over TCP, or a UNIX socket, with a deadline on each step.
 
 use super::tls;
+use super::tls::Standing;
 use super::{Peer, tls::TlsFault};
 use bytes::Bytes;
 use std::io;
@@ -40,7 +41,7 @@ impl Default for Limits {
 
 enum Inner {
     Plain(TcpStream),
-    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::TlsStream<TcpStream>>, Standing),
     Local(UnixStream),
 }
 
@@ -55,8 +56,8 @@ impl Stream {
         Stream { inner: Inner::Plain(tcp), taken: 0 }
     }
 
-    pub(crate) fn encrypted(tls: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
-        Stream { inner: Inner::Tls(Box::new(tls.into())), taken: 0 }
+    pub(crate) fn encrypted((tls, standing): (impl Into<tokio_rustls::TlsStream<TcpStream>>, Standing)) -> Self {
+        Stream { inner: Inner::Tls(Box::new(tls.into()), standing), taken: 0 }
     }
 
     pub(crate) fn local(unix: UnixStream) -> Self {
@@ -72,14 +73,18 @@ impl Stream {
     pub(crate) fn peer(&self) -> Peer {
         let (tcp, certificate) = match &self.inner {
             Inner::Plain(tcp) => (tcp, None),
-            Inner::Tls(tls) => (tls.get_ref().0, peer_certificate(tls)),
+            Inner::Tls(tls, _) => (tls.get_ref().0, peer_certificate(tls)),
             Inner::Local(_) => return Peer { local: true, ..Peer::default() },
         };
         let certificate_ids = certificate.as_deref().map(tls::endpoint_ids).unwrap_or_default();
         Peer {
-            encrypted: matches!(self.inner, Inner::Tls(_)),
+            encrypted: matches!(self.inner, Inner::Tls(..)),
             certificate_ids,
             certificate,
+            standing: match &self.inner {
+                Inner::Tls(_, standing) => standing.clone(),
+                Inner::Plain(_) | Inner::Local(_) => Standing::default(),
+            },
             address: tcp.peer_addr().map(|a| a.to_string()).unwrap_or_default().into(),
             ..Peer::default()
         }
@@ -111,7 +116,7 @@ impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Inner::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Inner::Tls(tls, _) => Pin::new(tls).poll_read(cx, buf),
             Inner::Local(unix) => Pin::new(unix).poll_read(cx, buf),
         }
     }
@@ -121,7 +126,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Inner::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            Inner::Tls(tls, _) => Pin::new(tls).poll_write(cx, buf),
             Inner::Local(unix) => Pin::new(unix).poll_write(cx, buf),
         };
         if let Poll::Ready(Ok(count)) = &written {
@@ -133,7 +138,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Inner::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Inner::Tls(tls, _) => Pin::new(tls).poll_flush(cx),
             Inner::Local(unix) => Pin::new(unix).poll_flush(cx),
         }
     }
@@ -141,7 +146,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Inner::Tls(tls, _) => Pin::new(tls).poll_shutdown(cx),
             Inner::Local(unix) => Pin::new(unix).poll_shutdown(cx),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use usp_agent::mtp::tls::{ClientTls, Clock, Identity, ServerTls, Trust, Versions};
+use usp_agent::mtp::tls::{ClientTls, Clock, Identity, Keyring, ServerTls, Trust, Versions};
 use usp_agent::usp::wire::msg::GetSupportedProtocol;
 use usp_agent::usp::wire::msg::request::ReqType;
 use usp_agent::usp::wire::msg::response::RespType;
@@ -66,6 +66,7 @@ impl Secure {
             identity: Some(self.identity()),
             versions: Versions::default(),
             expected_id: None,
+            keyring: Keyring::default(),
             clock: Clock::default(),
         }
     }
@@ -75,6 +76,7 @@ impl Secure {
             identity: self.identity(),
             clients: Some(Trust::File(self.trusted.file.clone())),
             versions: Versions::default(),
+            keyring: Keyring::default(),
             clock: Clock::default(),
         }
     }

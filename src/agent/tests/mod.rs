@@ -1,11 +1,13 @@
 //! The agent over a router in memory, with a controller that asks and a clock that jumps.
 
 mod access;
+mod challenges;
 mod lifecycle;
 mod messages;
 mod notifications;
 mod requests;
 mod transports;
+mod trust;
 
 use super::*;
 use crate::backend::fixture::Fixture;
@@ -43,6 +45,7 @@ object Device.LocalAgent.
   EndpointID      = agent localagent.EndpointID
   SoftwareVersion = agent localagent.SoftwareVersion
   UpTime          = agent localagent.UpTime
+  AddCertificate() = agent add_certificate
   Periodic!       = agent
 
 table Device.LocalAgent.Controller.{i}.
@@ -54,6 +57,11 @@ table Device.LocalAgent.Controller.{i}.
   PeriodicNotifInterval = option PeriodicNotifInterval | default 86400
   OnBoardingComplete    = option OnBoardingComplete | default 1
   SendOnBoardRequest()  = agent send_on_board_request
+  AssignedRole          = option role | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+                       or native controller.untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
+  InheritedRole         = agent controller.InheritedRole | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
+  Credential            = option Credential | ref Device.LocalAgent.Certificate.{i}. | list
+  AddMyCertificate()    = agent add_my_certificate
 
 table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
   each uci usp-agent.boot_parameter where option controller == {parent.key}
@@ -103,6 +111,9 @@ table Device.MQTT.Client.{i}.
   Enable   = option Enable | default 1
   Password = option Password
 "#;
+
+/// Whose part on trust is under test as it is.
+const LOCAL_AGENT: &str = include_str!("../../../data-model/local-agent.dm");
 
 const CONFIG: &str = "
 config localagent
@@ -183,8 +194,12 @@ impl Bench {
 
     fn with(router: Fixture) -> Self {
         let whole = built_in::whole_digest();
-        let blocks = notation::parse("test.dm", MAPPING).unwrap();
-        let schema = Schema::build(blocks, &Digest::parse(&whole), &|_| false).unwrap();
+        let trust = LOCAL_AGENT.find("object Device.LocalAgent.ControllerTrust.").unwrap();
+        // A schema keeps its mapping for good.
+        let mapping = Box::leak(format!("{MAPPING}{}", &LOCAL_AGENT[trust..]).into_boxed_str());
+        let blocks = notation::parse("test.dm", mapping).unwrap();
+        let writable = |name: &str| crate::model::native::write(name).is_some();
+        let schema = Schema::build(blocks, &Digest::parse(&whole), &writable).unwrap();
         let model = Model::new(schema, router.clone(), Instances::default(), Vec::new());
         let own = EndpointId::lenient("os::00256D-123").unwrap();
         let agent = Agent::new(model, own, Package::clone, 42);

@@ -10,6 +10,7 @@ mod leases;
 mod network;
 mod row;
 mod time;
+mod trust;
 mod wifi_access_point;
 mod wifi_radio;
 mod wifi_security;
@@ -35,6 +36,7 @@ pub type Delete = fn(&Scope<'_>, &mut Staging) -> Result<(), Fault>;
 /// Values: name, how it is read, how it is written where it can be.
 #[rustfmt::skip]
 const VALUES: &[(&str, Read, Option<Write>)] = &[
+    ("controller.untrusted", trust::untrusted, None),
     ("cpu.usage", cpu::usage, None),
     ("device.label_mac", device::label_mac, None),
     ("dhcp.dns_servers", dhcp_pool::dns_servers, Some(dhcp_pool::set_dns_servers)),
@@ -84,6 +86,8 @@ const ROWS: &[(&str, Rows)] = &[
 
 /// Filters.
 const FILTERS: &[(&str, FilterFn)] = &[
+    ("certificate.issuer", trust::issuer),
+    ("certificate.serial", trust::serial),
     ("device.bare_mac", device::bare_mac),
     ("device.oui", device::oui),
     ("device.stated", device::stated),

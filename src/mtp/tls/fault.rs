@@ -1,7 +1,7 @@
 //! What went wrong with TLS, as one sentence that says what to check.
 
-use super::{Identity, der};
-use crate::calendar;
+use super::Identity;
+use crate::{calendar, certificate};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 use std::fmt;
@@ -80,7 +80,7 @@ impl TlsFault {
 
     /// A server's certificate that was refused. `alone`: it came without intermediates.
     pub(super) fn refused(error: &Error, certificate: &CertificateDer<'_>, alone: bool, trust: &Path) -> Self {
-        let (issuer, subject) = der::issuer_and_subject(certificate).unwrap_or_default();
+        let (issuer, subject) = certificate::issuer_and_subject(certificate).unwrap_or_default();
         let which = format!("the server's certificate \"{subject}\"");
         TlsFault::Handshake(match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => {

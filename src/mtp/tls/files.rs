@@ -1,17 +1,17 @@
 //! Certificates and keys from PEM files, read whole and with a limit.
 
 use super::{Identity, TlsFault, Trust};
-use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, TrustAnchor};
 use std::path::{Path, PathBuf};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 /// The largest PEM file that is read, in bytes; a full CA bundle has 220 kB.
 const MAX_PEM: u64 = 2 * 1024 * 1024;
 
 /// What a [`Trust`] file holds.
 pub(super) struct Anchors {
-    pub(super) roots: RootCertStore,
+    pub(super) roots: Vec<TrustAnchor<'static>>,
     /// Certificates trusted as they are, when the owner named the file.
     pub(super) pinned: Vec<CertificateDer<'static>>,
     pub(super) path: PathBuf,
@@ -21,18 +21,29 @@ pub(super) struct Anchors {
 pub(super) fn anchors(trust: &Trust) -> Result<Anchors, TlsFault> {
     let (Trust::Bundle(path) | Trust::File(path)) = trust;
     let pem = read(path)?;
-    let mut anchors = Anchors { roots: RootCertStore::empty(), pinned: Vec::new(), path: path.clone() };
+    let mut anchors = Anchors { roots: Vec::new(), pinned: Vec::new(), path: path.clone() };
     for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
         if matches!(trust, Trust::File(_)) {
             anchors.pinned.push(certificate.clone());
         }
         // A bundle may hold certificates no verifier can use; the others still serve.
-        let _ = anchors.roots.add(certificate);
+        anchors.roots.extend(webpki::anchor_from_trusted_cert(&certificate).map(|anchor| anchor.to_owned()));
     }
     match anchors.roots.is_empty() {
         true => Err(TlsFault::File { path: path.clone(), why: "holds no certificate in PEM form".into() }),
         false => Ok(anchors),
     }
+}
+
+/// Reads revocation lists. A file that cannot be read, and a list that is none, revoke nothing: it is told.
+pub(super) fn crls(path: &Path) -> Vec<CertRevocationList<'static>> {
+    let pem = read(path).inspect_err(|fault| log::warn!("revocation=unknown cause=\"{fault}\"")).unwrap_or_default();
+    let lists = CertificateRevocationListDer::pem_slice_iter(&pem).flatten();
+    let parsed = lists.filter_map(|der| {
+        let parsed = OwnedCertRevocationList::from_der(&der);
+        parsed.inspect_err(|error| log::warn!("revocation=unknown file={} cause=\"{error}\"", path.display())).ok()
+    });
+    parsed.map(CertRevocationList::Owned).collect()
 }
 
 /// Reads our certificate chain and private key.

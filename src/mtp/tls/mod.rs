@@ -2,15 +2,18 @@
 //!
 //! A peer must present a certificate, as client too where asked (R-MTP.1). It is never accepted
 //! unverified: there is no switch for that. Validity dates are ignored only while the clock is not
-//! set (R-MTP.2, R-MTP.3). Revocation lists are not fetched.
+//! set (R-MTP.2, R-MTP.3). Revocation lists are not fetched; those in a file count.
+//!
+//! Who signed a certificate is found out here ([`Standing`]); what follows from that, the agent decides.
 
-mod der;
 mod fault;
 mod files;
+mod keyring;
 mod provider;
 mod verify;
 
 pub use fault::TlsFault;
+pub use keyring::{Keyring, Keys, Known, Standing};
 pub use verify::endpoint_ids;
 
 use provider::provider;
@@ -107,8 +110,11 @@ pub struct ClientTls {
     pub identity: Option<Identity>,
     /// Protocol versions offered.
     pub versions: Versions,
-    /// The peer's endpoint id: a certificate that carries it is good without the host's name.
+    /// The peer's endpoint id, where it is a controller itself: a certificate that carries it is good without the
+    /// host's name, and one that nobody vouches for may be let in.
     pub expected_id: Option<Box<str>>,
+    /// What else is trusted.
+    pub keyring: Keyring,
     /// Whether dates can be checked.
     pub clock: Clock,
 }
@@ -120,7 +126,7 @@ impl ClientTls {
     /// Names the file and what is wrong with it.
     pub(crate) fn connector(&self, host: &str) -> Result<Connector, TlsFault> {
         let anchors = files::anchors(&self.trust)?;
-        let verifier = Arc::new(verify::ServerVerifier::new(anchors, self, host)?);
+        let verifier = Arc::new(verify::ServerVerifier::new(anchors, self, host));
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions.supported())
             .map_err(TlsFault::setup)?
@@ -149,11 +155,16 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// The handshake; the caller bounds it.
-    pub(crate) async fn connect(&self, tcp: TcpStream) -> Result<tokio_rustls::client::TlsStream<TcpStream>, TlsFault> {
+    pub(crate) async fn connect(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<(tokio_rustls::client::TlsStream<TcpStream>, Standing), TlsFault> {
         let handshake = tokio_rustls::TlsConnector::from(self.config.clone()).connect(self.name.clone(), tcp);
         let outcome = handshake.await;
-        self.verifier.release();
-        outcome.map_err(|error| self.verifier.fault().unwrap_or_else(|| TlsFault::of_handshake(&error)))
+        let certificate = outcome.as_ref().ok().and_then(|tls| peer_certificate(tls.get_ref().1));
+        let standing = self.verifier.release(certificate);
+        let outcome = outcome.map_err(|error| self.verifier.fault().unwrap_or_else(|| TlsFault::of_handshake(&error)));
+        outcome.map(|tls| (tls, standing))
     }
 }
 
@@ -166,6 +177,8 @@ pub struct ServerTls {
     pub clients: Option<Trust>,
     /// Protocol versions accepted.
     pub versions: Versions,
+    /// What else is trusted.
+    pub keyring: Keyring,
     /// Whether dates can be checked.
     pub clock: Clock,
 }
@@ -179,7 +192,10 @@ impl ServerTls {
         let (chain, key) = files::identity(&self.identity)?;
         let verifier = match &self.clients {
             None => None,
-            Some(trust) => Some(Arc::new(verify::ClientVerifier::new(files::anchors(trust)?, self.clock.clone())?)),
+            Some(trust) => {
+                let (anchors, keyring) = (files::anchors(trust)?, self.keyring.clone());
+                Some(Arc::new(verify::ClientVerifier::new(anchors, keyring, self.clock.clone())))
+            }
         };
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions.supported())
@@ -191,7 +207,7 @@ impl ServerTls {
         let mut config = builder.with_single_cert(chain, key).map_err(|e| TlsFault::identity(&self.identity, &e))?;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Acceptor { inner: Arc::new(config).into() })
+        Ok(Acceptor { inner: Arc::new(config).into(), verifier })
     }
 }
 
@@ -199,11 +215,25 @@ impl ServerTls {
 #[derive(Clone)]
 pub(crate) struct Acceptor {
     inner: tokio_rustls::TlsAcceptor,
+    verifier: Option<Arc<verify::ClientVerifier>>,
 }
 
 impl Acceptor {
     /// The handshake; the caller bounds it.
-    pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<tokio_rustls::server::TlsStream<TcpStream>, TlsFault> {
-        self.inner.accept(tcp).await.map_err(|error: io::Error| TlsFault::of_handshake(&error))
+    pub(crate) async fn accept(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<(tokio_rustls::server::TlsStream<TcpStream>, Standing), TlsFault> {
+        let accepted = self.inner.accept(tcp).await.map_err(|error: io::Error| TlsFault::of_handshake(&error))?;
+        let certificate = peer_certificate(accepted.get_ref().1);
+        let standing =
+            self.verifier.as_ref().zip(certificate).map(|(verifier, certificate)| verifier.take(certificate));
+        let standing = standing.unwrap_or_default();
+        Ok((accepted, standing))
     }
+}
+
+/// The end-entity certificate of the other side.
+fn peer_certificate(connection: &rustls::CommonState) -> Option<&[u8]> {
+    connection.peer_certificates()?.first().map(AsRef::as_ref)
 }

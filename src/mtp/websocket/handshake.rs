@@ -12,6 +12,7 @@ pub(super) mod server;
 #[cfg(test)]
 mod mangled;
 
+use crate::base64;
 use crate::mtp::MAX_RECORD;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -38,41 +39,12 @@ fn accept_key(key: &str) -> String {
     let mut digest = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     digest.update(key.as_bytes());
     digest.update(GUID);
-    base64(digest.finish().as_ref())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = group.iter().chain(&[0, 0]).take(3).fold(0, |bits, &byte| (bits << 8) | usize::from(byte));
-        for place in 0..4 {
-            let digit = char::from(DIGITS[(bits >> (18 - 6 * place)) & 63]);
-            text.push(if place <= group.len() { digit } else { '=' });
-        }
-    }
-    text
+    base64::encode(digest.finish().as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-            ("\u{3e}\u{3f}", "Pj8="),
-        ];
-        for (bytes, text) in vectors {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
-    }
 
     #[test]
     fn the_example_of_rfc_6455_is_accepted_as_there() {

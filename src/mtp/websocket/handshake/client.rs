@@ -2,7 +2,8 @@
 
 use super::endpoint_id::{encode, extension};
 use super::parse::{Head, HeadFault, check_version, receive};
-use super::{EXTENSIONS, PROTOCOL, SUBPROTOCOL, accept_key, base64, config};
+use super::{EXTENSIONS, PROTOCOL, SUBPROTOCOL, accept_key, config};
+use crate::base64;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
@@ -82,7 +83,7 @@ fn target(path: &str, own_id: &str) -> String {
 fn key() -> String {
     let mut bytes = [0; 16];
     let _ = SystemRandom::new().fill(&mut bytes);
-    base64(&bytes)
+    base64::encode(&bytes)
 }
 
 /// Sends the request and waits for the answer; the deadline is the caller's.

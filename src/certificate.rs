@@ -1,7 +1,57 @@
-//! The few fields of a certificate a person wants to read: names and dates. Decides nothing about trust,
-//! except the dates of a pinned certificate.
+//! What a certificate says of itself: names, dates, serial number. Decides nothing about trust.
 
-use crate::calendar;
+use crate::{base64, calendar};
+use std::fmt::Write as _;
+
+/// The largest certificate that is taken, in bytes.
+pub const MAX_CERTIFICATE: usize = 16 * 1024;
+
+/// The bytes of a certificate: the first of a PEM text, or bare base64. None where the text holds none.
+pub fn from_text(text: &str) -> Option<Vec<u8>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    let body = match text.split_once(BEGIN) {
+        Some((_, rest)) => rest.split_once("-----END CERTIFICATE-----")?.0,
+        None => text,
+    };
+    let der = base64::decode(body)?;
+    (der.len() <= MAX_CERTIFICATE && fields(&der).is_some_and(|fields| fields.len() >= 6)).then_some(der)
+}
+
+/// The serial number in hexadecimal digits, and the issuer as RFC 4514 writes it.
+pub fn serial_and_issuer(certificate: &[u8]) -> Option<(String, String)> {
+    let fields = fields(certificate)?;
+    let mut serial = String::new();
+    for byte in fields.first()?.1 {
+        let _ = write!(serial, "{byte:02X}");
+    }
+    Some((serial, distinguished_name(fields.get(2)?.1)))
+}
+
+/// The serial number and the issuer, encoded: together they tell one certificate from all others.
+pub fn identity(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
+    let fields = fields(certificate)?;
+    Some((fields.first()?.1, fields.get(2)?.1))
+}
+
+/// `CN=..., O=...` of the attributes that have a short name, the most particular first.
+fn distinguished_name(sequence: &[u8]) -> String {
+    const NAMES: [(u8, &str); 6] = [(3, "CN"), (6, "C"), (7, "L"), (8, "ST"), (10, "O"), (11, "OU")];
+    let mut text = String::new();
+    for (_, pair) in elements(sequence).into_iter().rev().flat_map(|(_, set)| elements(set)) {
+        let parts = elements(pair);
+        let [(_, [0x55, 0x04, kind]), (_, value), ..] = parts[..] else { continue };
+        let Some((_, name)) = NAMES.iter().find(|(known, _)| known == kind) else { continue };
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{name}=");
+        for c in printable(value).chars() {
+            if ",+\"\\<>;=".contains(c) {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+    }
+    text
+}
 
 /// One DER element: tag, content, and what follows it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -41,13 +91,13 @@ fn fields(certificate: &[u8]) -> Option<Vec<(u8, &[u8])>> {
 }
 
 /// Issuer and subject as text: the common name, else the organisation.
-pub(super) fn issuer_and_subject(certificate: &[u8]) -> Option<(String, String)> {
+pub fn issuer_and_subject(certificate: &[u8]) -> Option<(String, String)> {
     let fields = fields(certificate)?;
     Some((name(fields.get(2)?.1), name(fields.get(4)?.1)))
 }
 
 /// notBefore and notAfter in seconds since 1970.
-pub(super) fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
+pub fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let fields = fields(certificate)?;
     let dates = elements(fields.get(3)?.1);
     Some((seconds(dates.first()?)?, seconds(dates.get(1)?)?))
@@ -108,15 +158,42 @@ mod tests {
     }
 
     #[test]
+    fn serial_number_and_issuer_are_those_of_the_certificate() {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CountryName, "DE");
+        params.distinguished_name.push(DnType::OrganizationName, "Acme, Inc.");
+        params.distinguished_name.push(DnType::CommonName, "Root");
+        params.serial_number = Some(vec![0x0a, 0xff, 0x01].into());
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let expected = ("0AFF01".to_owned(), "CN=Root,O=Acme\\, Inc.,C=DE".to_owned());
+        assert_eq!(serial_and_issuer(&der), Some(expected));
+    }
+
+    #[test]
+    fn a_certificate_is_read_with_and_without_its_armour() {
+        let der = certificate();
+        let bare = base64::encode(&der);
+        let pem = format!("some words\n-----BEGIN CERTIFICATE-----\n{bare}\n-----END CERTIFICATE-----\nmore\n");
+        assert_eq!(from_text(&pem), Some(der.clone()));
+        assert_eq!(from_text(&bare), Some(der));
+        for wrong in ["", "AAAA", "-----BEGIN CERTIFICATE-----\nAAAA", "-----BEGIN PRIVATE KEY-----\nAAAA"] {
+            assert_eq!(from_text(wrong), None, "{wrong}");
+        }
+        let large = base64::encode(&vec![0x30; MAX_CERTIFICATE + 1]);
+        assert_eq!(from_text(&large), None);
+    }
+
+    #[test]
     fn mangled_certificates_are_none_not_a_panic() {
         let der = certificate();
         for cut in 0..der.len() {
-            let _ = (issuer_and_subject(&der[..cut]), validity(&der[..cut]));
+            let _ = (issuer_and_subject(&der[..cut]), validity(&der[..cut]), serial_and_issuer(&der[..cut]));
         }
         for at in 0..der.len() {
             let mut mangled = der.clone();
             mangled[at] ^= 0xff;
-            let _ = (issuer_and_subject(&mangled), validity(&mangled));
+            let _ = (issuer_and_subject(&mangled), validity(&mangled), serial_and_issuer(&mangled));
         }
     }
 }
