@@ -312,7 +312,7 @@ impl World {
 
     fn ask(&mut self) {
         let get = msg::Get { param_paths: vec!["Device.".into()], max_depth: 0 };
-        self.send(message::request("q", ReqType::Get(get)));
+        self.send(message::request(&format!("q-{}", self.count), ReqType::Get(get)));
     }
 }
 
