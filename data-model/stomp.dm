@@ -6,6 +6,7 @@ table Device.STOMP.Connection.{i}.
   Alias                         = native row.alias
   Enable                        = option Enable | default 1
   Status                        = agent stomp.Status | default Disabled
+  LastChangeDate                = agent stomp.LastChangeDate | default 0001-01-01T00:00:00Z
   Host                          = option Host
   Port                          = option Port | default 61613
   EnableEncryption              = option EnableEncryption | default 1

@@ -49,6 +49,9 @@ struct Running {
     fault: Fault,
     /// Failed tries at all.
     errors: u32,
+    /// It was told to end.
+    ended: bool,
+    clock: tls::Clock,
 }
 
 impl Links {
@@ -130,7 +133,17 @@ impl Links {
             Ok((handle, task)) => {
                 log::info!("link={} section={} action=start", id.0, link.section);
                 let up = order::Map::new();
-                let running = Running { settings: link, handle, task, up, tries: 0, fault: Fault::Network, errors: 0 };
+                let running = Running {
+                    settings: link,
+                    handle,
+                    task,
+                    up,
+                    tries: 0,
+                    fault: Fault::Network,
+                    errors: 0,
+                    ended: false,
+                    clock: self.trust.clock.clone(),
+                };
                 running.show(facts);
                 let routes = running.settings.controllers.iter().map(route).collect();
                 let comes = !running.settings.is_server();
@@ -152,6 +165,7 @@ impl Links {
         let Some(mut link) = self.running.remove(&id) else { return Vec::new() };
         log::info!("link={} section={} action=end", id.0, link.settings.section);
         let sessions = std::mem::take(&mut link.up);
+        link.ended = true;
         link.show(facts);
         self.ending.retain(|(_, task)| !task.is_finished());
         // A queue that is full means a peer that stalls: it is not asked twice.
@@ -253,10 +267,7 @@ impl Links {
         let guests = &self.controllers;
         let told = link.told(&peer, guests);
         if matches!(link.settings.transport, Transport::Mqtt(_)) {
-            let now = i64::try_from(unix_seconds()).unwrap_or_default();
-            let established =
-                if self.trust.clock.is_set() { calendar::date_time(now) } else { calendar::UNKNOWN_TIME.into() };
-            facts.set("mqtt", &link.settings.section, "Established", established);
+            facts.set("mqtt", &link.settings.section, "Established", now(&self.trust.clock));
         }
         if let (Transport::Mqtt(mqtt), Some(assigned)) = (&link.settings.transport, &peer.assigned_client_id)
             && mqtt.client_id.is_empty()
@@ -373,6 +384,7 @@ impl Running {
         match &self.settings.transport {
             Transport::Mqtt(mqtt) => {
                 let status = match (peer, self.tries) {
+                    _ if self.ended => "Disabled",
                     (Some(_), _) => "Connected",
                     (None, 0) => "Connecting",
                     (None, _) => "Error_BrokerUnreachable",
@@ -391,13 +403,17 @@ impl Running {
             }
             Transport::Stomp(_) => {
                 let status = match (peer, self.tries, self.fault) {
+                    _ if self.ended => "Disabled",
                     (Some(_), ..) => "Enabled",
                     (None, 0, _) => "Connecting",
                     (None, _, Fault::Network) => "ServerNotPresent",
                     (None, _, Fault::Peer) => "Error",
                     (None, _, Fault::Configuration) => "Error_Misconfigured",
                 };
-                facts.set("stomp", section, "Status", status);
+                if facts.get("stomp", section, "Status").is_none_or(|before| before != status) {
+                    facts.set("stomp", section, "Status", status);
+                    facts.set("stomp", section, "LastChangeDate", now(&self.clock));
+                }
                 if let Some(mtp) = &self.settings.mtp {
                     let named =
                         peer.filter(|peer| peer.topic_from_server).and_then(|peer| peer.response_topic.as_deref());
@@ -433,6 +449,12 @@ impl Running {
             facts.set("mtp", mtp, "Status", "Error");
         }
     }
+}
+
+/// The time as a dateTime of TR-181.
+fn now(clock: &tls::Clock) -> String {
+    let now = i64::try_from(unix_seconds()).unwrap_or_default();
+    if clock.is_set() { calendar::date_time(now) } else { calendar::UNKNOWN_TIME.into() }
 }
 
 /// Another value of these means another connection.
