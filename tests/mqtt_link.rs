@@ -402,6 +402,20 @@ async fn changed_filters_are_subscribed_and_unsubscribed() {
 }
 
 #[tokio::test]
+async fn filters_that_change_while_connecting_are_taken_up() {
+    let broker = Broker::new().await;
+    let link = run(settings(broker.port));
+    let mut connection = broker.accept().await;
+    connection.connect().await;
+    link.command(LinkCommand::Filters(vec![("late".into(), 1)]));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    connection.connack(0, &[]).await;
+    let subscribe = connection.subscribe().await;
+    connection.suback(subscribe.id, &[1]).await;
+    assert_eq!(connection.subscribe().await.filters, [("late".into(), 1)]);
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_told_with_reason_and_words() {
     let broker = Broker::new().await;
     let mut link = run(settings(broker.port));

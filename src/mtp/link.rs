@@ -5,6 +5,7 @@
 use super::backoff::{Backoff, Policy, random_fraction};
 use super::report::{HELD_EVENTS, Reporter};
 use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -84,41 +85,89 @@ impl Desk {
 }
 
 /// A transport that dials out.
-pub(crate) trait Dialer {
+pub(crate) trait Dialer: Send {
     /// What [`dial`](Self::dial) established.
-    type Session;
+    type Session: Send;
     /// Each wait is drawn from a longer range than the one before.
     const GROWS: bool = true;
     /// Establishes a session; has its own deadline. Dropped when the daemon shuts the link down.
-    async fn dial(&mut self) -> Result<(Self::Session, Peer), Loss>;
+    fn dial(&mut self) -> impl Future<Output = Result<(Self::Session, Peer), Loss>> + Send;
     /// Lives with the session until it ends.
-    async fn serve(&mut self, session: Self::Session, channel: Channel, desk: &mut Desk) -> End;
+    fn serve(&mut self, session: Self::Session, channel: Channel, desk: &mut Desk) -> impl Future<Output = End> + Send;
     /// New subscription filters arrived while no session was up.
     fn filters(&mut self, _filters: Vec<(Box<str>, u8)>) {}
 }
 
+/// Boxed, so that all transports share the code around their tasks.
+pub(crate) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A [`Dialer`] of any kind, with the session it established.
+trait Line: Send {
+    fn dial(&mut self) -> Task<'_, Result<Peer, Loss>>;
+    /// None: there is no session.
+    fn serve<'a>(&'a mut self, channel: Channel, desk: &'a mut Desk) -> Option<Task<'a, End>>;
+    fn filters(&mut self, filters: Vec<(Box<str>, u8)>);
+}
+
+struct LineOf<D: Dialer> {
+    dialer: D,
+    session: Option<D::Session>,
+}
+
+impl<D: Dialer> Line for LineOf<D> {
+    fn dial(&mut self) -> Task<'_, Result<Peer, Loss>> {
+        Box::pin(async {
+            let (session, peer) = self.dialer.dial().await?;
+            self.session = Some(session);
+            Ok(peer)
+        })
+    }
+
+    fn serve<'a>(&'a mut self, channel: Channel, desk: &'a mut Desk) -> Option<Task<'a, End>> {
+        let session = self.session.take()?;
+        Some(Box::pin(self.dialer.serve(session, channel, desk)))
+    }
+
+    fn filters(&mut self, filters: Vec<(Box<str>, u8)>) {
+        self.dialer.filters(filters);
+    }
+}
+
 /// Keeps a link up until the daemon shuts it down. After an unclean end of a session the wait is at
 /// least `hold_off`.
-pub(crate) async fn keep_up<D: Dialer>(mut dialer: D, mut desk: Desk, policy: Policy, hold_off: Duration) {
+pub(crate) fn keep_up<D: Dialer + 'static>(
+    dialer: D,
+    desk: Desk,
+    policy: Policy,
+    hold_off: Duration,
+) -> Task<'static, ()> {
+    Box::pin(keep(Box::new(LineOf { dialer, session: None }), desk, (policy, D::GROWS), hold_off))
+}
+
+async fn keep(mut line: Box<dyn Line>, mut desk: Desk, (policy, grows): (Policy, bool), hold_off: Duration) {
     let mut backoff = Backoff::new(policy);
     let mut channel = Channel { link: desk.report.link, session: 0 };
     loop {
         if let Some(filters) = desk.filters.take() {
-            dialer.filters(filters);
+            line.filters(filters);
         }
-        let Some(dialed) = dial(&mut dialer, &mut desk).await else { return };
+        let Some(dialed) = dial(&mut *line, &mut desk).await else { return };
         let (ended, end) = match dialed {
             Err(loss) => (Channel { session: 0, ..channel }, End::Lost(loss)),
-            Ok((session, peer)) => {
+            Ok(peer) => {
                 backoff.reset();
                 channel.session = channel.session.wrapping_add(1).max(1);
                 desk.report.tell(LinkEvent::Connected { channel, peer });
-                (channel, dialer.serve(session, channel, &mut desk).await)
+                let end = match line.serve(channel, &mut desk) {
+                    Some(served) => served.await,
+                    None => End::Lost(Loss::unclean("there is no session")),
+                };
+                (channel, end)
             }
         };
         let End::Lost(loss) = end else { return };
         let pause = Pause::after(&loss, ended, &mut backoff, hold_off);
-        if !D::GROWS {
+        if !grows {
             backoff.reset();
         }
         let retry_in = pause.retry_in();
@@ -130,9 +179,8 @@ pub(crate) async fn keep_up<D: Dialer>(mut dialer: D, mut desk: Desk, policy: Po
 }
 
 /// None: shut down.
-async fn dial<D: Dialer>(dialer: &mut D, desk: &mut Desk) -> Option<Result<(D::Session, Peer), Loss>> {
-    let dialing = dialer.dial();
-    tokio::pin!(dialing);
+async fn dial(line: &mut dyn Line, desk: &mut Desk) -> Option<Result<Peer, Loss>> {
+    let mut dialing = line.dial();
     loop {
         tokio::select! {
             biased;

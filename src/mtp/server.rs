@@ -6,7 +6,6 @@ use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, Peer};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
@@ -23,8 +22,7 @@ const REFUSALS_TOLD: u32 = 10;
 /// See [`REFUSALS_TOLD`].
 const REFUSALS_WINDOW: Duration = Duration::from_secs(60);
 
-/// Boxed, so that two transports share the code that runs their tasks.
-pub(super) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) use super::link::Task;
 
 /// A peer whose handshake is through, or why it is not.
 pub(super) type Greeted = Result<(Box<dyn Guest>, Peer), String>;
@@ -72,7 +70,7 @@ struct Server {
 }
 
 /// Listens until the daemon shuts the link down.
-pub(super) async fn serve(host: Box<dyn Host>, desk: Desk) {
+pub(super) fn serve(host: Box<dyn Host>, desk: Desk) -> Task<'static, ()> {
     let server = Server {
         host,
         desk,
@@ -84,7 +82,7 @@ pub(super) async fn serve(host: Box<dyn Host>, desk: Desk) {
         last_session: 0,
         refusals: (Instant::now(), 0),
     };
-    server.run().await;
+    Box::pin(server.run())
 }
 
 impl Server {
