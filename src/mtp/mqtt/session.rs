@@ -68,6 +68,10 @@ impl<'a> Session<'a> {
         let (stall, ack_timeout) = (self.client.settings.limits.stall, self.client.settings.ack_timeout);
         let retry = self.client.settings.message_retry;
         let mut step = self.take_early(desk);
+        // Filters that changed while the broker was dialled.
+        if let (None, Some(filters)) = (&step, desk.filters.take()) {
+            step = self.change(filters, desk);
+        }
         loop {
             if let Some(leave) = step {
                 return self.leave(leave).await;
