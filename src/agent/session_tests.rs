@@ -74,6 +74,17 @@ fn the_certificate_must_name_the_sender_unless_it_is_a_brokers() {
 }
 
 #[test]
+fn a_process_on_a_unix_socket_speaks_for_the_id_of_its_handshake_only() {
+    let record = record("proto::acs", "os::agent", get());
+    let ids = |peer: PeerFacts| peer.endpoint_ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (handshake, expected) in [("proto::acs", "message"), ("proto::mallory", "drop WrongCertificate")] {
+        let ids = ids(PeerFacts::of_local_process(handshake));
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        assert!(verdict(&record, Protocol::UnixSocket, &ids).starts_with(expected));
+    }
+}
+
+#[test]
 fn a_session_context_is_refused_with_7106() {
     let mut record = record("proto::acs", "os::agent", get());
     record.record_type = Some(RecordType::SessionContext(SessionContextRecord { session_id: 2, ..Default::default() }));

@@ -305,11 +305,22 @@ fn an_answer_beyond_the_limit_is_7005() {
 }
 
 #[test]
-fn rubbish_on_a_websocket_closes_it_with_1003() {
-    let mut bench = Bench::new("");
-    bench.input(Input::Record { channel: CHANNEL, bytes: b"\xff\xff\xff".as_slice().into(), reply_to: None });
-    assert!(matches!(bench.done[..], [Action::Close { code: 1003, .. }]), "{:?}", bench.done);
-    assert!(bench.sent.is_empty());
+fn rubbish_closes_a_channel_unless_a_broker_carried_it() {
+    let protocols = [Protocol::WebSocket, Protocol::UnixSocket, Protocol::Mqtt { level: 5 }, Protocol::Stomp];
+    for protocol in protocols {
+        let mut bench = Bench::off("");
+        bench.start();
+        let route = Route { controller: "acs".into(), topic: Some("t".into()), ..Route::default() };
+        let link = Link { protocol, routes: vec![route], response_topic: None, peer: PeerFacts::default() };
+        bench.input(Input::Connected { channel: CHANNEL, link });
+        (bench.done, bench.sent) = (Vec::new(), Vec::new());
+        bench.input(Input::Record { channel: CHANNEL, bytes: b"\xff\xff\xff".as_slice().into(), reply_to: None });
+        match protocol.brokered() {
+            true => assert!(bench.done.is_empty(), "{protocol:?} {:?}", bench.done),
+            false => assert!(matches!(bench.done[..], [Action::Close { code: 1003, .. }]), "{:?}", bench.done),
+        }
+        assert!(bench.sent.is_empty());
+    }
 }
 
 #[test]
