@@ -255,17 +255,17 @@ impl Links {
 
     fn connected(&mut self, channel: Channel, peer: Peer, facts: &mut Facts) -> Option<Input> {
         let link = self.running.get_mut(&channel.link)?;
+        let told = link.told(&peer, &self.controllers);
         log::info!(
-            "link={} session={} section={} peer={} encrypted={} event=connected",
+            "link={} session={} section={} peer={} encrypted={} controllers={} event=connected",
             channel.link.0,
             channel.session,
             link.settings.section,
             peer.address,
-            peer.encrypted
+            peer.encrypted,
+            told.routes.len()
         );
         link.tries = 0;
-        let guests = &self.controllers;
-        let told = link.told(&peer, guests);
         if matches!(link.settings.transport, Transport::Mqtt(_)) {
             facts.set("mqtt", &link.settings.section, "Established", now(&self.trust.clock));
         }

@@ -54,8 +54,8 @@ impl Dialer for Client {
 pub(super) fn peer(settings: &Settings, endpoint_id: Box<str>) -> Peer {
     Peer {
         local: true,
+        address: format!("unix:{}#{endpoint_id}", settings.path).into(),
         endpoint_id: Some(endpoint_id),
-        address: format!("unix:{}", settings.path).into(),
         ..Peer::default()
     }
 }
