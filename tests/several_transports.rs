@@ -163,6 +163,18 @@ async fn has_heard(end: &mut Controller, name: &str, patience: Duration) -> bool
 }
 
 #[test]
+fn a_way_that_fails_at_the_start_is_not_waited_for() {
+    Scene::play(|mut scene| async move {
+        let closed = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut unix = Controller::at_socket(&own_id(), &socket(&scene));
+        let begun = Instant::now();
+        scene.start(&three_ways(&scene, closed, closed, [1, 2, 3]));
+        boot(&mut unix).await;
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
 fn the_next_way_takes_over_when_one_is_lost_and_the_better_one_when_it_is_back() {
     Scene::play(|mut scene| async move {
         let Some(broker) = Mosquitto::start(|_| "allow_anonymous true".into()) else { return };

@@ -153,6 +153,11 @@ async fn join(folder: &Folder, link: &mut Link, id: &str) -> (Channel, Raw) {
     (channel, raw)
 }
 
+/// For tests whose time jumps: what should happen happens within an hour of it.
+async fn in_an_hour<T>(happens: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(3600), happens).await.expect("it never happens")
+}
+
 // --- as a client ----------------------------------------------------------------------------
 
 #[tokio::test]
@@ -319,16 +324,16 @@ async fn without_a_handshake_in_30_seconds_the_client_closes() {
     let listener = folder.bind();
     let begun = Instant::now();
     let mut link = Link::spawn(32, |id, events| start(folder.patient(), id, events));
-    let mut raw = Raw(listener.accept().await.unwrap().0);
+    let mut raw = Raw(in_an_hour(listener.accept()).await.unwrap().0);
     raw.heard().await;
     raw.say(RECORD, b"not what is waited for").await;
     let mut error = Vec::new();
-    raw.0.read_to_end(&mut error).await.unwrap();
+    in_an_hour(raw.0.read_to_end(&mut error)).await.unwrap();
     let waited = begun.elapsed();
     assert!((unix_socket::HANDSHAKE..unix_socket::HANDSHAKE + Duration::from_secs(2)).contains(&waited), "{waited:?}");
     assert!(String::from_utf8_lossy(&error).contains("no handshake within 30 s"));
     drop(raw);
-    let Some(LinkEvent::Lost { why, retry_in, .. }) = link.events.recv().await else { panic!() };
+    let Some(LinkEvent::Lost { why, retry_in, .. }) = in_an_hour(link.events.recv()).await else { panic!() };
     assert!(why.contains("no handshake") && retry_in.is_some(), "{why}");
 }
 
@@ -338,7 +343,7 @@ async fn a_closed_connection_comes_back_within_1_to_5_seconds_however_often() {
     let mut link = Link::spawn(32, |id, events| start(folder.patient(), id, events));
     let mut waits = Vec::new();
     for _ in 0..40 {
-        let Some(LinkEvent::Lost { why, retry_in, .. }) = link.events.recv().await else { panic!() };
+        let Some(LinkEvent::Lost { why, retry_in, .. }) = in_an_hour(link.events.recv()).await else { panic!() };
         assert!(why.contains("agent_path") && why.contains("does the controller run"), "{why}");
         waits.push(retry_in.unwrap());
     }
@@ -347,15 +352,15 @@ async fn a_closed_connection_comes_back_within_1_to_5_seconds_however_often() {
     assert!(*least < 2500 && *most > 3500, "{waits:?}");
 
     let listener = folder.bind();
-    let mut raw = Raw(listener.accept().await.unwrap().0);
+    let mut raw = Raw(in_an_hour(listener.accept()).await.unwrap().0);
     raw.heard().await;
     raw.say(HANDSHAKE, CONTROLLER.as_bytes()).await;
-    let connected = link.events.recv().await;
+    let connected = in_an_hour(link.events.recv()).await;
     assert!(matches!(connected, Some(LinkEvent::Connected { .. })), "{connected:?}");
     drop(raw);
-    let lost = link.events.recv().await;
+    let lost = in_an_hour(link.events.recv()).await;
     assert!(matches!(lost, Some(LinkEvent::Lost { retry_in: Some(1000..=5000), .. })), "{lost:?}");
-    Raw(listener.accept().await.unwrap().0).heard().await;
+    Raw(in_an_hour(listener.accept()).await.unwrap().0).heard().await;
 }
 
 #[tokio::test]
@@ -487,11 +492,11 @@ async fn a_server_leaves_a_client_that_does_not_say_who_it_is() {
     let mut raw = reach(&folder).await;
     let begun = Instant::now();
     let mut error = Vec::new();
-    raw.0.read_to_end(&mut error).await.unwrap();
+    in_an_hour(raw.0.read_to_end(&mut error)).await.unwrap();
     assert!((30..33).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     assert!(String::from_utf8_lossy(&error).contains("no handshake within 30 s"));
     drop(raw);
-    let Some(LinkEvent::Remark { what, .. }) = link.events.recv().await else { panic!() };
+    let Some(LinkEvent::Remark { what, .. }) = in_an_hour(link.events.recv()).await else { panic!() };
     assert!(what.contains("no handshake"), "{what}");
 }
 

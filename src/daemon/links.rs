@@ -523,4 +523,21 @@ mod tests {
         assert_eq!(guest(&peer("self::acs"), &[], &guests).map(|route| route.controller), Some("acs".into()));
         assert!(guest(&peer("self::other"), &[], &guests).is_none() && guest(&Peer::default(), &[], &guests).is_none());
     }
+
+    #[test]
+    fn a_guest_has_the_order_of_its_row_else_the_last() {
+        let guests = [("acs".into(), "self::acs".into()), ("other".into(), "self::other".into())];
+        let text = "config controller 'acs'\n option EndpointID self::acs\n
+config mtp 'm'\n option Protocol WebSocket\n
+config controller_mtp 'way'\n option controller acs\n option Protocol WebSocket\n option Order 3\n";
+        let package = crate::backend::uci::parse::parse(config::PACKAGE, text.as_bytes()).unwrap();
+        let links = config::links::links(&package, "os::1").0;
+        let order = |id: &str| {
+            let peer = Peer { local: true, endpoint_id: Some(id.into()), ..Peer::default() };
+            guest(&peer, &links[0].controllers, &guests).map(|route| (route.controller.to_string(), route.order))
+        };
+        assert_eq!(order("self::acs"), Some(("acs".to_owned(), 3)));
+        assert_eq!(order("self::other"), Some(("other".to_owned(), u32::MAX)));
+        assert_eq!(order("self::stranger"), None);
+    }
 }
