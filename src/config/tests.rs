@@ -117,5 +117,5 @@ fn the_shipped_configuration_is_understood() {
     let suggested = suggested.join("\n");
     assert_eq!(warnings(&suggested), [""; 0]);
     let (links, warnings) = links::links(&package(&suggested), "os::00D09E-1");
-    assert_eq!((links.len(), warnings.len()), (4, 0), "{links:#?} {warnings:?}");
+    assert_eq!((links.len(), warnings.len()), (5, 0), "{links:#?} {warnings:?}");
 }
