@@ -5,6 +5,8 @@
 
 #[path = "../tests/support/certificates.rs"]
 mod certificates;
+#[path = "../tests/support/flood.rs"]
+mod flood;
 #[path = "../tests/support/mosquitto.rs"]
 mod mosquitto;
 
@@ -50,6 +52,9 @@ async fn measure() -> bool {
     }
     if wanted("sets") {
         sets(&mut report).await;
+    }
+    if wanted("flood") {
+        floods(&mut report).await;
     }
     report.over
 }
@@ -248,6 +253,38 @@ async fn sets(report: &mut Report) {
     }
     report.line("Set of 100 parameters in one package, agent CPU", median(rounds) * 1e3, 20.0, "ms");
     report.line("... file writes", writes.count() as f64 / ROUNDS as f64, 1.0, "");
+}
+
+/// Milliseconds a controller waits for one parameter: the median of a second.
+async fn wait(bench: &mut Bench) -> f64 {
+    let mut waits = Vec::new();
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        bench.controller.get(&["Device.LocalAgent.EndpointID"]).await.unwrap();
+        waits.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    median(waits)
+}
+
+/// How much longer a controller waits while another link is flooded.
+async fn floods(report: &mut Report) {
+    for kind in flood::Kind::ALL {
+        let (text, flood) = flood::Flood::new(kind);
+        let mut bench = Bench::start(&text).await;
+        let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            quiet.push(wait(&mut bench).await);
+            flood.begin();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            flooded.push(wait(&mut bench).await);
+            flood.pause();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(flood.sent() > 100, "nothing is flooded");
+        let what = format!("wait for an answer with {}, as a multiple", kind.name());
+        report.line(&what, median(flooded) / median(quiet), 2.0, "");
+    }
 }
 
 /// Counts new files in a folder: every write of a package is one, which then takes the old one's place.

@@ -78,7 +78,9 @@ impl<B: Backend> Agent<B> {
     }
 
     fn dropped(&mut self, channel: ChannelId, protocol: Protocol, dropped: &Dropped) {
-        dropped.log(&mut self.strangers);
+        if self.log_budget.allows(self.now.monotonic_ms) {
+            dropped.log(&mut self.strangers);
+        }
         // R-UDS.23; brokers are not to blame for what they carry.
         if *dropped == Dropped::NotARecord && !protocol.brokered() {
             let reason = "not a USP record".into();

@@ -192,6 +192,7 @@ pub struct Agent<B: Backend> {
     settings: Rc<Settings>,
     package: Option<Rc<Package>>,
     strangers: session::Strangers,
+    log_budget: session::LogBudget,
     just_answered: messages::JustAnswered,
     access: HashMap<access::Key, Rc<access::Access>>,
     /// Of those whose targets search: as the router is now.
@@ -226,6 +227,7 @@ impl<B: Backend> Agent<B> {
             settings: Rc::default(),
             package: None,
             strangers: session::Strangers::default(),
+            log_budget: session::LogBudget::default(),
             just_answered: messages::JustAnswered::default(),
             access: HashMap::new(),
             answered: HashMap::new(),

@@ -178,6 +178,30 @@ fn agrees(protocol: Protocol, connect: &Connect) -> bool {
     }
 }
 
+/// Lines about dropped records in a second; more are only counted.
+const MAX_LINES: u32 = 10;
+
+/// Keeps a flood of broken records from flooding the log.
+#[derive(Debug, Default)]
+pub struct LogBudget {
+    second: u64,
+    dropped: u32,
+}
+
+impl LogBudget {
+    /// Whether one more dropped record gets a line of its own.
+    pub fn allows(&mut self, now_ms: u64) -> bool {
+        if now_ms / 1000 != self.second {
+            if let more @ 1.. = self.dropped.saturating_sub(MAX_LINES) {
+                log::warn!("records dropped: {more} more within a second, of which the log says nothing");
+            }
+            (self.second, self.dropped) = (now_ms / 1000, 0);
+        }
+        self.dropped = self.dropped.saturating_add(1);
+        self.dropped <= MAX_LINES
+    }
+}
+
 /// Senders that the owner was told of, so that they cannot fill the log.
 #[derive(Debug, Default)]
 pub struct Strangers(Vec<Box<str>>);

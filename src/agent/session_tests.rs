@@ -132,3 +132,12 @@ fn rubbish_never_panics() {
         }
     }
 }
+
+#[test]
+fn a_flood_of_broken_records_gets_a_few_lines_a_second() {
+    let mut budget = LogBudget::default();
+    let lines = |budget: &mut LogBudget, from: u64| (from..from + 500).filter(|ms| budget.allows(*ms)).count();
+    assert_eq!(lines(&mut budget, 0), 10);
+    assert_eq!(lines(&mut budget, 500), 0);
+    assert_eq!(lines(&mut budget, 1000), 10);
+}

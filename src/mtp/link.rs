@@ -4,6 +4,7 @@
 
 use super::backoff::{Backoff, Policy, random_fraction};
 use super::report::{HELD_EVENTS, Reporter};
+use super::stream::Stream;
 use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
 use std::pin::Pin;
 use std::time::Duration;
@@ -75,6 +76,13 @@ impl Desk {
                 command = self.commands.recv() => return command,
                 drained = self.report.drain() => drained.ok()?,
             }
+        }
+    }
+
+    /// A link that brings more than the agent can take rests, so that it does not keep others waiting.
+    pub(crate) fn pace(&mut self, stream: &mut Stream) {
+        if self.report.take_flooded() {
+            stream.rest();
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Reporter {
     records: usize,
     bytes: usize,
     dropping: bool,
+    flooded: bool,
 }
 
 /// The daemon is gone: its end of the event channel is closed.
@@ -26,7 +27,7 @@ pub(crate) struct DaemonGone;
 
 impl Reporter {
     pub(crate) fn new(link: LinkId, events: mpsc::Sender<LinkEvent>) -> Self {
-        Reporter { link, events, held: VecDeque::new(), records: 0, bytes: 0, dropping: false }
+        Reporter { link, events, held: VecDeque::new(), records: 0, bytes: 0, dropping: false, flooded: false }
     }
 
     /// Another end of the same channel, with nothing held.
@@ -94,7 +95,13 @@ impl Reporter {
         self.held.push_back(event);
     }
 
+    /// Whether more records came since the last question than the agent could take: the link may rest.
+    pub(crate) fn take_flooded(&mut self) -> bool {
+        std::mem::take(&mut self.flooded)
+    }
+
     fn note_drop(&mut self) {
+        self.flooded = true;
         if !self.dropping {
             self.dropping = true;
             self.remark("records are dropped: more arrive than the agent can answer");

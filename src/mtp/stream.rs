@@ -7,16 +7,19 @@ use bytes::Bytes;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// Addresses of one name that are tried in turn.
 const ADDRESSES_TRIED: usize = 6;
 /// Bytes of a peer that goes on talking which are read away before its connection is dropped.
 const LINGER_BYTES: usize = 4 * super::MAX_RECORD;
+
+/// How long a link that brings more than the agent can take reads nothing, so that others are heard meanwhile.
+const REST: Duration = Duration::from_millis(100);
 
 /// Times that bound what a peer can do by doing nothing.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +52,29 @@ enum Inner {
 pub(crate) struct Stream {
     inner: Inner,
     taken: u64,
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
+    fn new(inner: Inner) -> Self {
+        Stream { inner, taken: 0, rest: None }
+    }
+
+    /// Reads nothing for a while; writing goes on.
+    pub(crate) fn rest(&mut self) {
+        self.rest.get_or_insert_with(|| Box::pin(sleep(REST)));
+    }
+
     pub(crate) fn plain(tcp: TcpStream) -> Self {
-        Stream { inner: Inner::Plain(tcp), taken: 0 }
+        Self::new(Inner::Plain(tcp))
     }
 
     pub(crate) fn encrypted((tls, standing): (impl Into<tokio_rustls::TlsStream<TcpStream>>, Standing)) -> Self {
-        Stream { inner: Inner::Tls(Box::new(tls.into()), standing), taken: 0 }
+        Self::new(Inner::Tls(Box::new(tls.into()), standing))
     }
 
     pub(crate) fn local(unix: UnixStream) -> Self {
-        Stream { inner: Inner::Local(unix), taken: 0 }
+        Self::new(Inner::Local(unix))
     }
 
     /// Bytes the network took so far: a measure of progress.
@@ -114,6 +127,10 @@ fn peer_certificate(tls: &tokio_rustls::TlsStream<TcpStream>) -> Option<Bytes> {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(cx));
+            self.rest = None;
+        }
         match &mut self.inner {
             Inner::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Inner::Tls(tls, _) => Pin::new(tls).poll_read(cx, buf),

@@ -90,6 +90,7 @@ impl<'a> Session<'a> {
                 () = sleep_until(stalls) => self.stalled(stall),
                 command = desk.command() => self.commanded(command, desk),
             };
+            desk.pace(self.wire.stream());
         }
     }
 

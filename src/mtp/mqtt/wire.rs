@@ -27,6 +27,10 @@ impl Wire {
         Wire { pipe: Pipe::new(stream), version, skipped: 0, traffic }
     }
 
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.pipe.stream
+    }
+
     /// Queues a packet; false: too much waits already.
     #[must_use]
     pub(super) fn push(&mut self, packet: &[u8]) -> bool {

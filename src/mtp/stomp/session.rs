@@ -56,6 +56,7 @@ impl<'a> Session<'a> {
                 () = sleep_until(stalls) => self.stalled(limits.stall),
                 command = desk.command() => self.commanded(command, desk),
             };
+            desk.pace(&mut self.wire.pipe.stream);
         }
     }
 

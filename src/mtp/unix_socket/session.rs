@@ -159,6 +159,7 @@ impl Session {
                 () = sleep_until(stalls) => self.stalled(),
                 command = desk.command() => self.commanded(command, desk),
             };
+            desk.pace(&mut self.wire.0.stream);
             if let Some(leave) = step {
                 break leave;
             }

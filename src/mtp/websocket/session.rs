@@ -48,6 +48,7 @@ impl Session {
                 () = sleep_until(stalls) => self.stalled(),
                 command = desk.command() => self.commanded(command, desk),
             };
+            desk.pace(self.pipe.ws.get_mut());
             let Some(leave) = step else { continue };
             if let Some((code, reason)) = &leave.say {
                 self.pipe.goodbye(*code, reason, self.limits.goodbye).await;
