@@ -115,6 +115,35 @@ pub fn frame(data: &[u8]) {
     assert_eq!(again, body);
 }
 
+/// What a STOMP server sends: the same frames, and an end or none, whether it arrives at once or byte by byte, and never
+/// more kept than the limits.
+pub fn stomp(data: &[u8]) {
+    let (whole, single) = (stomp_frames(data, data.len().max(1)), stomp_frames(data, 1));
+    assert_eq!(whole, single);
+}
+
+fn stomp_frames(data: &[u8], piece: usize) -> (Vec<String>, bool) {
+    use usp_agent::mtp::stomp::frame::{Decoder, Found, MAX_HEAD};
+    let (mut decoder, mut buffer, mut frames) = (Decoder::default(), bytes::BytesMut::new(), Vec::new());
+    for piece in data.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match decoder.next(&mut buffer) {
+                Err(_) => return (frames, false),
+                Ok(Found::Frame(frame)) => {
+                    let values = ["content-length", "reply-to-dest", "subscribe-dest", "message"];
+                    frames.push(format!("{frame:?} {:?}", values.map(|name| frame.header(name))));
+                }
+                Ok(Found::Missing(missing)) => {
+                    assert!(missing > 0 && buffer.len() <= MAX_HEAD + usp_agent::mtp::MAX_RECORD + 1);
+                    break;
+                }
+            }
+        }
+    }
+    (frames, true)
+}
+
 /// A mapping file, and what can be built from it.
 pub fn notation(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -22,6 +22,7 @@ const TARGETS: &[Target] = &[
     ("blobmsg", targets::blobmsg),
     ("notation", targets::notation),
     ("frame", targets::frame),
+    ("stomp", targets::stomp),
 ];
 
 #[test]

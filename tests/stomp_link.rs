@@ -14,7 +14,8 @@ use std::time::Duration;
 use stomp_broker::{Broker, Connection, Frame, Read, Server, acceptor};
 use tokio::time::{Instant, timeout};
 use usp_agent::mtp::backoff::Policy;
-use usp_agent::mtp::stomp::{MAX_HEAD, Settings, start};
+use usp_agent::mtp::stomp::frame::MAX_HEAD;
+use usp_agent::mtp::stomp::{Settings, start};
 use usp_agent::mtp::tls::{ClientTls, Clock, Identity, Trust};
 use usp_agent::mtp::{Channel, Destination, Fault, Limits, LinkCommand, LinkEvent, MAX_RECORD, Peer};
 

@@ -8,7 +8,8 @@ pub const MAX_HEAD: usize = 16 * 1024;
 
 /// The frames a server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
+#[allow(missing_docs)] // As the standard names them.
+pub enum Command {
     Connected,
     Message,
     Receipt,
@@ -17,25 +18,26 @@ pub(super) enum Command {
 
 /// A frame of the server.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) command: Command,
+pub struct Frame {
+    /// Which frame.
+    pub command: Command,
     /// The header lines as they came.
     headers: Box<str>,
     /// None: over the limit of a record, and left out.
-    pub(super) body: Option<Bytes>,
+    pub body: Option<Bytes>,
 }
 
 impl Frame {
     /// The value of a header; the first counts where it is repeated. Escapes of CONNECTED are undone too:
     /// the standard knows none there, but servers write them.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub fn header(&self, name: &str) -> Option<String> {
         let value = lines(&self.headers).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         Some(unescaped(value))
     }
 }
 
 /// Command and headers of a frame to the server; body and NUL follow it.
-pub(super) fn head(command: &str, headers: &[(&str, &str)]) -> String {
+pub fn head(command: &str, headers: &[(&str, &str)]) -> String {
     let mut text = String::from(command);
     for (name, value) in headers {
         text.push('\n');
@@ -58,15 +60,17 @@ pub(super) fn head(command: &str, headers: &[(&str, &str)]) -> String {
 }
 
 /// What [`Decoder::next`] found.
-pub(super) enum Found {
+#[derive(Debug)]
+pub enum Found {
+    /// A frame, taken out of the buffer.
     Frame(Frame),
     /// So many bytes are known to be missing.
     Missing(usize),
 }
 
 /// Takes frames out of a buffer that grows.
-#[derive(Default)]
-pub(super) struct Decoder {
+#[derive(Debug, Default)]
+pub struct Decoder {
     /// The frame whose body is awaited, and the length of the body where it is given.
     begun: Option<(Command, Box<str>, Option<usize>)>,
     /// Bytes at the front of the buffer that hold no end: they are not looked at again.
@@ -75,7 +79,7 @@ pub(super) struct Decoder {
     skipping: Option<Skip>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Skip {
     /// So many bytes, then NUL.
     Bytes(usize),
@@ -84,7 +88,10 @@ enum Skip {
 
 impl Decoder {
     /// The next frame at the front of the buffer.
-    pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Found, &'static str> {
+    ///
+    /// # Errors
+    /// What is not as the standard has it. There is no way on: nobody knows where the next frame begins.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Found, &'static str> {
         while let Some(skip) = self.skipping {
             self.skipping = skipped(skip, buffer)?;
             if buffer.is_empty() && self.skipping.is_some() {

@@ -4,7 +4,7 @@
 //! R-STOMP.27).
 
 mod client;
-mod frame;
+pub mod frame;
 mod session;
 mod wire;
 
@@ -12,8 +12,6 @@ use super::link::{Desk, keep_up};
 use super::{Limits, LinkEvent, LinkHandle, LinkId, backoff, tls};
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-pub use frame::MAX_HEAD;
 
 /// One `Device.STOMP.Connection.{i}.` with what `LocalAgent.MTP.{i}.STOMP.` says of it.
 pub struct Settings {
