@@ -47,6 +47,8 @@ mod own;
 mod place;
 #[path = "conformance/plan.rs"]
 mod plan;
+#[path = "support/rabbitmq.rs"]
+mod rabbitmq;
 #[path = "support/raw_websocket.rs"]
 mod raw_websocket;
 #[path = "conformance/report.rs"]
@@ -83,6 +85,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use mosquitto::Mosquitto;
 use place::Transport;
+use rabbitmq::RabbitMq;
 use report::{Outcome, Verdict};
 use tokio::sync::Semaphore;
 
@@ -171,7 +174,11 @@ async fn run_all(arguments: &Arguments, plays: Vec<(&'static Case, Transport)>) 
     let broker = plays.iter().any(|(_, transport)| transport.needs_broker()) && !running;
     let lines = "allow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0";
     let broker = broker.then(|| Mosquitto::start(|_| lines.into())).flatten();
-    let laboratory = Rc::new(Laboratory { agent: arguments.agent.clone(), broker, starting: Semaphore::new(2) });
+    let at_stomp = plays.iter().any(|(_, transport)| *transport == Transport::Stomp) && !running;
+    let wants_rabbit = std::env::var("STOMP_SERVER").is_ok_and(|server| server == "rabbitmq");
+    let rabbit = (at_stomp && wants_rabbit).then(|| RabbitMq::start("").inspect_err(|why| println!("{why}")).ok());
+    let starting = Semaphore::new(2);
+    let laboratory = Rc::new(Laboratory { agent: arguments.agent.clone(), broker, rabbit, starting });
     let (mut waiting, mut working) = (Vec::new(), Vec::new());
     for ((case, transport), number) in plays.into_iter().zip(1..) {
         let play = play(Rc::clone(&laboratory), transport, case, number);
@@ -205,6 +212,9 @@ fn why_not(laboratory: &Laboratory, transport: Transport, case: &Case) -> Option
         }
         Run::Yes(_) if transport.needs_broker() && laboratory.broker.is_none() && !running => {
             Some("mosquitto is not installed")
+        }
+        Run::Yes(_) if transport == Transport::Stomp && matches!(laboratory.rabbit, Some(None)) => {
+            Some("rabbitmq-server is not installed")
         }
         Run::Wire(_) if running => Some("a running agent has its link already"),
         _ if running && (case.tls.is_some() || case.second.is_some()) => {

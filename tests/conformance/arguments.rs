@@ -61,7 +61,8 @@ const HELP: &str = "cargo test --test conformance -- [NAME PART] [OPTION VALUE]
   --agent-id ID             its endpoint id
   --controller-id ID        the endpoint id of a controller it knows and trusts
   --controller-topic TOPIC  the topic or destination where that controller listens
-WAITS=plan takes the waits of the plan in place of shorter ones.";
+WAITS=plan takes the waits of the plan in place of shorter ones. STOMP_SERVER=rabbitmq plays chapters 1 and 2 over STOMP
+at a RabbitMQ.";
 
 impl Arguments {
     /// # Errors

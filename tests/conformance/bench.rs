@@ -11,6 +11,7 @@ use crate::cases::Case;
 use crate::eut::{Eut, Told};
 use crate::mosquitto::Mosquitto;
 use crate::place::{Place, Transport, visitor};
+use crate::rabbitmq::RabbitMq;
 use crate::secure::{Credential, Secure};
 use crate::stomp_broker::Server;
 use crate::tester::Tester;
@@ -28,6 +29,8 @@ pub enum Second {
 pub struct Laboratory {
     pub agent: Agent,
     pub broker: Option<Mosquitto>,
+    /// Where the cases are to be played at a RabbitMQ rather than at the runner's own STOMP server; None: it is missing.
+    pub rabbit: Option<Option<RabbitMq>>,
     /// Agents that may start at the same time: starting costs processor time that a case in progress needs.
     pub starting: Semaphore,
 }

@@ -7,6 +7,7 @@ use usp_agent::mtp::mqtt::Version;
 use crate::arguments::Running;
 use crate::bench::Laboratory;
 use crate::eut::{Eut, Told};
+use crate::rabbitmq::USER;
 use crate::secure::Secure;
 use crate::stomp_broker::Server;
 use crate::tester::{BrokerTopics, Tester};
@@ -120,8 +121,11 @@ impl<'a> Place<'a> {
         number: u32,
     ) -> Self {
         let broker = laboratory.broker.as_ref().filter(|_| transport.needs_broker()).map(|broker| broker.port);
-        let stomp =
-            (transport == Transport::Stomp).then(|| Server::start(secure.map(|secure| secure.server_of_a_broker())));
+        let rabbit = laboratory.rabbit.iter().flatten().next();
+        let rabbit = rabbit.filter(|_| transport == Transport::Stomp && secure.is_none()).map(|rabbit| rabbit.port);
+        let broker = broker.or(rabbit);
+        let stomp = (transport == Transport::Stomp && rabbit.is_none())
+            .then(|| Server::start(secure.map(|secure| secure.server_of_a_broker())));
         let broker = secure.and_then(Secure::broker_port).or(broker).or(stomp.as_ref().map(|server| server.port));
         let port = broker.unwrap_or_else(free_port);
         Self { transport, port, secure, agent_id, number, eut, stomp }
@@ -230,7 +234,8 @@ impl<'a> Place<'a> {
         told.fact(section, "PORT", port);
         told.fact(section, "AGENT_TOPIC", &theirs);
         told.fact(section, "CONTROLLER_TOPIC", &ours);
-        (tester, format!(" option url 'stomp{s}://{host}:{port}{ours}'\n option ResponseTopicConfigured '{theirs}'\n"))
+        let url = format!("stomp{s}://{USER}:{USER}@{host}:{port}{ours}");
+        (tester, format!(" option url '{url}'\n option ResponseTopicConfigured '{theirs}'\n"))
     }
 }
 

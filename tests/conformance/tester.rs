@@ -26,6 +26,8 @@ use usp_agent::usp::wire::msg::{self, Msg};
 use usp_agent::usp::wire::record::record::RecordType;
 use usp_agent::usp::wire::record::{NoSessionContextRecord, Record};
 
+use crate::rabbitmq::USER;
+
 /// How long an answer may take; TP-469 leaves it open, TR-369 asks for notifications within 10 seconds (R-NOT.0a).
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const EAGER: backoff::Policy =
@@ -182,8 +184,8 @@ impl Tester {
             tls,
             own_id: own_id.into(),
             virtual_host: "".into(),
-            username: "".into(),
-            password: "".into(),
+            username: USER.into(),
+            password: USER.into(),
             heartbeats: None,
             destination: own.into(),
             retry: EAGER,
