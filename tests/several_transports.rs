@@ -95,6 +95,49 @@ fn the_agent_listens_at_a_unix_socket() {
     });
 }
 
+#[test]
+fn the_state_of_a_socket_is_seen_from_elsewhere() {
+    Scene::play(|mut scene| async move {
+        let (mut controller, port) = Controller::on_websocket(&own_id()).unwrap();
+        let (path, inner_id) = (socket(&scene), EndpointId::parse("self::inner").unwrap());
+        let config = |url: &str| {
+            let seen = controller_section(&format!("ws://127.0.0.1:{port}/usp"));
+            format!(
+                "{seen}\toption AllowUnencrypted '1'\n\nconfig controller 'inner'\n option url '{url}'\n option EndpointID '{inner_id}'\n"
+            )
+        };
+        scene.start(&config(&format!("unix://{path}")));
+        scene.until_logged("event=lost").await;
+        until_status(&mut controller, "Down").await;
+        let mut inner = Controller::at_socket(&inner_id, &path);
+        inner.agent(SOON).await.unwrap();
+        until_status(&mut controller, "Up").await;
+        inner.shut_down().await;
+        until_status(&mut controller, "Down").await;
+        std::fs::write(&path, "no socket").unwrap();
+        scene.router.write_config("usp-agent", &config(&format!("listen unix://{path}"))).unwrap();
+        until_status(&mut controller, "Error").await;
+        std::fs::remove_file(&path).unwrap();
+        scene.router.set_interface("wan", false);
+        scene.router.set_interface("wan", true);
+        until_status(&mut controller, "Up").await;
+        let mut inner = Controller::to_socket(&inner_id, &path);
+        inner.agent(SOON).await.unwrap();
+    });
+}
+
+async fn until_status(controller: &mut Controller, expected: &str) {
+    let until = Instant::now() + SOON;
+    loop {
+        let status = controller.value("Device.LocalAgent.MTP.1.Status").await.unwrap();
+        if status == expected {
+            return;
+        }
+        assert!(Instant::now() < until, "{status}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The ways to one controller, each with a `Controller` of its own at its end.
 struct Ways {
     websocket: Controller,

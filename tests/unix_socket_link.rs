@@ -561,6 +561,7 @@ async fn what_is_somebody_elses_is_left_alone_and_tried_again() {
     assert_eq!(std::fs::read_to_string(folder.path()).unwrap(), "precious");
     std::fs::remove_file(folder.path()).unwrap();
     link.command(LinkCommand::TryNow);
+    link.listening().await;
     join(&folder, &mut link, CONTROLLER).await;
 }
 

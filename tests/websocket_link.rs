@@ -628,6 +628,7 @@ async fn a_taken_port_is_told_and_tried_again() {
     assert!(retry_in.is_some());
     drop(taken);
     link.command(LinkCommand::TryNow);
+    link.listening().await;
     let _ws = controller_joins(address, "proto::one").await;
     link.connected().await;
 }

@@ -246,6 +246,13 @@ impl Links {
                 self.show_filters(facts);
                 input
             }
+            LinkEvent::Listening { link } => {
+                log::info!("link={} event=listening", link.0);
+                let link = self.running.get_mut(&link)?;
+                link.tries = 0;
+                link.show(facts);
+                None
+            }
             LinkEvent::Remark { link, what } => {
                 log::warn!("link={} remark={what:?}", link.0);
                 None

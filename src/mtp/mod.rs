@@ -82,6 +82,11 @@ pub enum LinkEvent {
         /// Milliseconds until the next try, None where there is none.
         retry_in: Option<u64>,
     },
+    /// A server listens, after a try that had failed.
+    Listening {
+        /// The link.
+        link: LinkId,
+    },
     /// Something a person should know while the link stays up (a refused filter, a text frame, ...).
     Remark {
         /// The link.

@@ -87,13 +87,18 @@ pub(super) fn serve(host: Box<dyn Host>, desk: Desk) -> Task<'static, ()> {
 
 impl Server {
     async fn run(mut self) {
+        let (link, mut failed) = (self.desk.report.link, false);
         while let Err(why) = self.host.open().await {
-            let channel = Channel { link: self.desk.report.link, session: 0 };
+            failed = true;
+            let channel = Channel { link, session: 0 };
             let retry_in = u64::try_from(LISTEN_AGAIN.as_millis()).ok();
             self.desk.report.tell(LinkEvent::Lost { channel, why: why.into(), fault: Fault::Network, retry_in });
             if self.rest().await.is_none() {
                 return;
             }
+        }
+        if failed {
+            self.desk.report.tell(LinkEvent::Listening { link });
         }
         self.serve().await;
     }

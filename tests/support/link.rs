@@ -54,6 +54,11 @@ impl Link {
         }
     }
 
+    pub async fn listening(&mut self) {
+        let event = self.event().await;
+        assert!(matches!(event, LinkEvent::Listening { .. }), "not listening: {event:?}");
+    }
+
     pub async fn remark(&mut self) -> String {
         match self.event().await {
             LinkEvent::Remark { what, .. } => what.into(),
