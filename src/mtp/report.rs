@@ -89,7 +89,10 @@ impl Reporter {
                 self.records += 1;
                 self.bytes += bytes.len();
             }
-            LinkEvent::Remark { .. } if self.held.len() >= HELD_EVENTS => return,
+            LinkEvent::Remark { .. } if self.held.len() >= HELD_EVENTS => {
+                self.flooded = true;
+                return;
+            }
             _ => {}
         }
         self.held.push_back(event);
@@ -147,6 +150,16 @@ mod tests {
         (0..HELD_RECORDS + 20).for_each(|_| reporter.tell(record(1)));
         assert_eq!(reporter.backlog(), HELD_RECORDS + 1);
         assert!(matches!(reporter.held.back(), Some(LinkEvent::Remark { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_worth_more_remarks_than_are_kept_may_rest() {
+        let (mut reporter, _inbox) = reporter(1);
+        (0..=HELD_EVENTS).for_each(|_| reporter.remark("nonsense"));
+        assert!(!reporter.take_flooded());
+        reporter.remark("nonsense");
+        assert!(reporter.take_flooded() && !reporter.take_flooded());
+        assert_eq!(reporter.backlog(), HELD_EVENTS);
     }
 
     #[tokio::test]
