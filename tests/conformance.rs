@@ -65,6 +65,8 @@ mod stomp_broker;
 mod supported;
 #[path = "conformance/tester.rs"]
 mod tester;
+#[path = "conformance/trust.rs"]
+mod trust;
 #[path = "conformance/unix_socket.rs"]
 mod unix_socket;
 #[path = "conformance/websocket.rs"]

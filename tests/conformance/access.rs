@@ -85,7 +85,7 @@ pub async fn adding_a_role(t: &mut Bench) {
 }
 
 /// Param, Obj, InstantiatedObj, CommandEvent; the last setting is Order where the plan gives one.
-struct Rights<'a>(&'a str, &'a str, &'a str, &'a str, Option<&'a str>);
+pub struct Rights<'a>(pub &'a str, pub &'a str, pub &'a str, pub &'a str, pub Option<&'a str>);
 
 const ALL: &str = "rwxn";
 
@@ -98,7 +98,7 @@ async fn own_role(t: &mut Bench) -> String {
 }
 
 /// Adds these permissions in one message: "an oper_success element containing a new Permission".
-async fn permit(t: &mut Bench, permissions: &[(&str, Rights<'_>)]) {
+pub async fn permit(t: &mut Bench, permissions: &[(&str, Rights<'_>)]) {
     let table = format!("{}.Permission.", own_role(t).await);
     let rows: Vec<Vec<Setting<'_>>> = permissions
         .iter()

@@ -6,10 +6,11 @@ use crate::bench::{Bench, Second};
 use crate::eut::Scene;
 use crate::place::Transport;
 use crate::secure::Credential;
-use crate::{mqtt, own, plan, stomp, unix_socket, websocket};
+use crate::{mqtt, own, plan, stomp, trust, unix_socket, websocket};
 
 /// The tables of cases, one per room of cases: the plan's numbers, then cases of our own.
-const TABLES: &[&[Case]] = &[plan::CASES, stomp::CASES, websocket::CASES, mqtt::CASES, own::CASES, unix_socket::CASES];
+const TABLES: &[&[Case]] =
+    &[plan::CASES, stomp::CASES, websocket::CASES, mqtt::CASES, own::CASES, trust::CASES, unix_socket::CASES];
 
 /// Every case, in the order of the report.
 pub fn all() -> impl Iterator<Item = &'static Case> {

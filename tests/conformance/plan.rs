@@ -4,8 +4,9 @@
 
 use crate::bench::Second;
 use crate::cases::{Case, PLAIN, Run, case};
+use crate::place::WEBSOCKET;
 use crate::secure::Credential;
-use crate::{access, add, delete, get, instances, notify, operate, secure, set, supported};
+use crate::{access, add, delete, get, instances, notify, operate, secure, set, supported, trust};
 
 const TRUSTED: Option<Second> = Some(Second::Trusted);
 const UNTRUSTED: Option<Second> = Some(Second::Untrusted);
@@ -125,7 +126,7 @@ pub const CASES: &[Case] = &[
     case!("2.2", "Agent rejects messages that do not contain its to_id in the USP Record", access::messages_without_its_to_id),
     case!("2.3", "Agent does not process messages without the controller's certificate information - DEPRECATED", secure::does_not_respond, direct: true, tls: Some(Credential::OtherAuthority)),
     case!("2.4", "Agent rejects messages from Endpoint IDs that are not in subjectAltName - DEPRECATED", secure::does_not_respond, direct: true, tls: Some(Credential::OtherName)),
-    Case { id: "2.5", title: "Agent use of self-signed certificates - DEPRECATED", run: Run::No("deprecated; the agent trusts no certificate on first use"), ..PLAIN },
+    case!("2.5", "Agent use of self-signed certificates - DEPRECATED", wire trust::self_signed_certificate, on: WEBSOCKET),
     Case { id: "2.6", title: "Connecting without absolute time", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
     Case { id: "2.7", title: "Agent ignores unsigned or invalid Record signatures", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
     Case { id: "2.8", title: "Agent ignores invalid TLS certificate", run: Run::No(NO_SESSION_CONTEXT), ..PLAIN },
