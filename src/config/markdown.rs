@@ -34,6 +34,46 @@ without `Host`); without one its connection is used last.
 A controller on a link without TLS has only the role `untrusted`, unless its section says `option AllowUnencrypted
 '1'`. A UNIX socket counts as encrypted: the permissions of its file say who may connect. An unknown section or option, and a value that cannot be, is a warning with file and line in the log and in
 `usp-agent check`; the rest still counts.
+
+## Whom the agent believes
+
+A controller is believed where its certificate names its endpoint id and an authority of `ca_file` signed it, or where
+its certificate is one of its `Credential`s. Beyond that, a `credential` says what else an authority or broker may vouch
+for, and which roles controllers inherit from it; `TOFUAllowed` takes in who has nobody to vouch for him, with
+`UntrustedRole`, and keeps his certificate. A `challenge` gives a role to a controller whose user knows a secret; the
+untrusted role must be allowed to see the challenge and to run the two commands:
+
+```
+config certificate 'acme'
+	option certificate '-----BEGIN CERTIFICATE-----
+...
+-----END CERTIFICATE-----'
+
+config credential 'acme_controllers'
+	option certificate 'acme'
+	option AllowedUses 'MTP-and-USP'
+	list role 'readonly'
+
+config challenge 'owner'
+	option Description 'Full access for the owner'
+	list role 'full'
+	option Value 'c2VzYW1l'
+	option Instruction 'U2VlIHRoZSBsYWJlbA=='
+
+config role 'untrusted'
+
+config permission 'untrusted_challenge'
+	option role 'untrusted'
+	list Targets 'Device.LocalAgent.ControllerTrust.Challenge.'
+	list Targets 'Device.LocalAgent.ControllerTrust.RequestChallenge()'
+	list Targets 'Device.LocalAgent.ControllerTrust.ChallengeResponse()'
+	option Param 'r---'
+	option Obj 'r---'
+	option CommandEvent 'r-x-'
+```
+
+A controller is banned by `BannedRole` as its role: nothing is taken from it, and nothing sent. The agent gives that role
+itself where a certificate kept for a controller stands on a list of `crl_file`.
 ";
 
 /// The page.
