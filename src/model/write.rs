@@ -14,7 +14,7 @@ use super::{Everything, Model, Permit, Rights};
 use crate::backend::Backend;
 use crate::backend::uci::{Edit, OptValue, Package};
 use crate::order;
-use crate::path::{Leaf, Step};
+use crate::path::{Leaf, Path, Step};
 use crate::usp::fault::{Code, Fault};
 use std::rc::Rc;
 
@@ -89,7 +89,7 @@ impl<B: Backend> Transaction<'_, B> {
         if !matches!(path.leaf, Leaf::Object) {
             return Err(unsupported(text));
         }
-        let Resolved { nodes, object, .. } = self.evaluate(|eval| resolve(eval, permit, &path)).await?;
+        let Resolved { nodes, object, .. } = self.resolved(permit, &path).await?;
         let at_name = matches!(path.steps.last(), Some(Step::Name(_)));
         let table = object.is_some_and(|object| self.model.schema[object].table);
         if (at_name && table) || nodes.iter().any(|n| n.at_table) {
@@ -110,7 +110,7 @@ impl<B: Backend> Transaction<'_, B> {
 
     async fn tables_at(&mut self, permit: &dyn Permit, text: &str) -> Result<Vec<Node>, Fault> {
         let path = resolve::parse(text)?;
-        let resolved = self.evaluate(|eval| resolve(eval, permit, &path)).await?;
+        let resolved = self.resolved(permit, &path).await?;
         let named = matches!(path.steps.last(), Some(Step::Name(_))) && matches!(path.leaf, Leaf::Object);
         let Some(object) = resolved.object.or_else(|| resolved.nodes.first().map(|n| n.object)) else {
             return Ok(Vec::new());
@@ -128,10 +128,15 @@ impl<B: Backend> Transaction<'_, B> {
         Ok(resolved.nodes)
     }
 
+    /// What a path names, as staged so far.
+    pub(super) async fn resolved<'p>(&mut self, permit: &dyn Permit, path: &Path<'p>) -> Result<Resolved<'p>, Fault> {
+        self.evaluate(|eval| resolve(eval, permit, path)).await
+    }
+
     /// The table at a path, to make rows in that no Add could make.
     pub async fn table(&mut self, text: &str) -> Result<Option<Node>, Fault> {
         let path = resolve::parse(text)?;
-        let resolved = self.evaluate(|eval| resolve(eval, &Everything, &path)).await?;
+        let resolved = self.resolved(&Everything, &path).await?;
         Ok(resolved.nodes.into_iter().find(|node| node.at_table))
     }
 

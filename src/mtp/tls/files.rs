@@ -4,7 +4,6 @@ use super::{Identity, TlsFault, Trust};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, TrustAnchor};
 use std::path::{Path, PathBuf};
-use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 /// The largest PEM file that is read, in bytes; a full CA bundle has 220 kB.
 const MAX_PEM: u64 = 2 * 1024 * 1024;
@@ -35,15 +34,10 @@ pub(super) fn anchors(trust: &Trust) -> Result<Anchors, TlsFault> {
     }
 }
 
-/// Reads revocation lists. A file that cannot be read, and a list that is none, revoke nothing: it is told.
-pub(super) fn crls(path: &Path) -> Vec<CertRevocationList<'static>> {
+/// Reads revocation lists. A file that cannot be read revokes nothing: it is told.
+pub(super) fn crls(path: &Path) -> Vec<CertificateRevocationListDer<'static>> {
     let pem = read(path).inspect_err(|fault| log::warn!("revocation=unknown cause=\"{fault}\"")).unwrap_or_default();
-    let lists = CertificateRevocationListDer::pem_slice_iter(&pem).flatten();
-    let parsed = lists.filter_map(|der| {
-        let parsed = OwnedCertRevocationList::from_der(&der);
-        parsed.inspect_err(|error| log::warn!("revocation=unknown file={} cause=\"{error}\"", path.display())).ok()
-    });
-    parsed.map(CertRevocationList::Owned).collect()
+    CertificateRevocationListDer::pem_slice_iter(&pem).flatten().collect()
 }
 
 /// Reads our certificate chain and private key.

@@ -11,7 +11,10 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use webpki::{CertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
+use webpki::{
+    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder,
+    UnknownStatusPolicy,
+};
 
 /// What precedes an endpoint id in a subjectAltName (R-SEC, Certificates).
 const URN: &str = "urn:bbf:usp:id:";
@@ -86,26 +89,31 @@ impl Judge {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Option<Box<str>>, webpki::Error> {
-        let authorities = || keys.known.iter().filter(|known| known.authority);
-        let anchor = |known: &Known| webpki::anchor_from_trusted_cert(&known.der).ok().map(|a| a.to_owned());
-        let named: Vec<(&str, TrustAnchor<'static>)> =
-            authorities().filter_map(|known| Some((&*known.section, anchor(known)?))).collect();
-        let anchors: Vec<TrustAnchor<'static>> = named.iter().map(|(_, anchor)| anchor.clone()).collect();
-        let crls: Vec<CertRevocationList<'static>> = keys.crl_file.as_deref().map(files::crls).unwrap_or_default();
-        let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
-        match self.path(&anchors, &crls, end_entity, chain, now) {
-            Ok(found) => {
-                let section =
-                    named.iter().find(|(_, a)| (&a.subject, &a.subject_public_key_info) == (&found.0, &found.1));
-                Ok(section.map(|(section, _)| (*section).into()))
+        let (mut known, mut anchors) = (Vec::new(), Vec::new());
+        for authority in keys.known.iter().filter(|known| known.authority) {
+            if let Ok(anchor) = webpki::anchor_from_trusted_cert(&authority.der) {
+                known.push(authority);
+                anchors.push(anchor);
             }
+        }
+        let lists = keys.crl_file.as_deref().map(files::crls).unwrap_or_default();
+        let mut parsed: Vec<CertRevocationList<'_>> = Vec::new();
+        for list in &lists {
+            match BorrowedCertRevocationList::from_der(list) {
+                Ok(list) => parsed.push(list.into()),
+                Err(error) => log::warn!("revocation=unknown cause=\"{error}\" effect=list-ignored"),
+            }
+        }
+        let crls: Vec<&CertRevocationList<'_>> = parsed.iter().collect();
+        match self.path(&anchors, &crls, end_entity, chain, now) {
+            Ok(at) => Ok(known.get(at).map(|known| known.section.clone())),
             Err(webpki::Error::UnknownIssuer) => self.path(&self.roots, &crls, end_entity, chain, now).map(|_| None),
             Err(error) => Err(error),
         }
     }
 
-    /// Name and key of the anchor that a chain ends at. A chain is built from its near end, so that is the first that
-    /// matches (R-SEC.25). While the clock is not set, at a time when the certificates are valid (R-SEC.19).
+    /// Which of the anchors the chain ends at. It is built from its near end, so that is the first that matches
+    /// (R-SEC.25). While the clock is not set, at a time when the certificates are valid (R-SEC.19).
     fn path(
         &self,
         anchors: &[TrustAnchor<'_>],
@@ -113,15 +121,14 @@ impl Judge {
         end_entity: &CertificateDer<'_>,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(rustls::pki_types::Der<'static>, rustls::pki_types::Der<'static>), webpki::Error> {
+    ) -> Result<usize, webpki::Error> {
         let parsed = EndEntityCert::try_from(end_entity)?;
         let algorithms = provider().signature_verification_algorithms.all;
         let check = |at: UnixTime| {
             let revocation = RevocationOptionsBuilder::new(crls).ok();
             let revocation = revocation.map(|b| b.with_status_policy(UnknownStatusPolicy::Allow).build());
             let path = parsed.verify_for_usage(algorithms, anchors, chain, at, self.usage, revocation, None)?;
-            let anchor = path.anchor().to_owned();
-            Ok((anchor.subject, anchor.subject_public_key_info))
+            Ok(anchors.iter().position(|anchor| anchor == path.anchor()).unwrap_or(usize::MAX))
         };
         let mut at = now;
         for _ in 0..DATES_TRIED {
