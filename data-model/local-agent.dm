@@ -60,7 +60,7 @@ table Device.LocalAgent.Controller.{i}.
   OnBoardingComplete               = option OnBoardingComplete | default 1
   OnBoardingRestartTime            = option OnBoardingRestartTime | default 0
   SendOnBoardRequest()             = agent send_on_board_request
-  AddMyCertificate()               = agent add_my_certificate
+  AddMyCertificate()               = agent add_certificate
 
 table Device.LocalAgent.Controller.{i}.MTP.{i}.
   each uci usp-agent.controller_mtp where option controller == {parent.key}

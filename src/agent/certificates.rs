@@ -2,7 +2,7 @@
 
 use super::Agent;
 use super::handlers::operate::{Call, Reply};
-use super::introduce::{appended, keep, node};
+use super::introduce::{keep, node};
 use crate::backend::Backend;
 use crate::backend::uci::OptValue;
 use crate::certificate;
@@ -11,27 +11,21 @@ use crate::usp::fault::{Code, Fault};
 use ring::digest;
 use std::fmt::Write as _;
 
-/// AddCertificate(): an authority's, a broker's, a controller's.
+/// AddCertificate(), an authority's, a broker's or a controller's; and AddMyCertificate(), by which a controller adds one
+/// for itself, and for nobody else.
 pub(super) async fn add<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
-    let der = given(agent, call)?;
-    let mut transaction = agent.model.begin();
-    stage(agent, &mut transaction, call, &der).await?;
-    let committed = transaction.commit().await?;
-    agent.after.committed(committed);
-    Ok(Reply::Output(Vec::new()))
-}
-
-/// AddMyCertificate(): a controller adds one for itself, and for nobody else.
-pub(super) async fn add_mine<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
     let settings = agent.settings.clone();
-    let own = call.row().and_then(|section| settings.controller(section));
-    let own = own.filter(|controller| controller.section == call.asker.controller);
-    let own = own.ok_or_else(|| Fault::new(Code::PermissionDenied, "this is the row of another controller"))?;
+    let own = call.row().map(|section| settings.controller(section).filter(|c| c.section == call.asker.controller));
+    if own == Some(None) {
+        return Err(Fault::new(Code::PermissionDenied, "this is the row of another controller"));
+    }
     let der = given(agent, call)?;
     let mut transaction = agent.model.begin();
     let section = stage(agent, &mut transaction, call, &der).await?;
-    let controller = node(&mut transaction, &call.invocation.object.path).await?;
-    transaction.put(&controller, "Credential", Some(appended(&own.credentials, section))).await?;
+    if let Some(own) = own.flatten() {
+        let credentials = OptValue::List(own.credentials.iter().cloned().chain([section]).collect());
+        transaction.put(&call.invocation.object, "Credential", Some(credentials)).await?;
+    }
     let committed = transaction.commit().await?;
     agent.after.committed(committed);
     Ok(Reply::Output(Vec::new()))

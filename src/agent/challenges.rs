@@ -7,9 +7,7 @@ use super::handlers::operate::{Call, Reply};
 use super::trust::Challenge;
 use super::{Action, Agent, Kept};
 use crate::backend::Backend;
-use crate::backend::uci::OptValue;
 use crate::base64;
-use crate::model::Everything;
 use crate::order;
 use crate::usp::fault::{Code, Fault};
 use std::fmt::Write as _;
@@ -172,20 +170,12 @@ pub(super) async fn respond<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -
 /// The roles take the place of the untrusted one, or come after the others.
 async fn assign<B: Backend>(agent: &mut Agent<B>, controller: &str, roles: &[Box<str>]) -> Result<(), Fault> {
     let settings = agent.settings.clone();
-    let none = || Fault::new(Code::CommandFailure, "the controller is gone");
-    let known = settings.controller(controller).ok_or_else(none)?;
-    let mut assigned: Vec<Box<str>> = known.roles.clone();
+    let mut assigned: Vec<Box<str>> = settings.controller(controller).map(|c| c.roles.clone()).unwrap_or_default();
     assigned.retain(|role| *role != settings.trust.untrusted_role);
     for role in roles {
         if !assigned.contains(role) {
             assigned.push(role.clone());
         }
     }
-    let path = agent.controller_path(known.endpoint_id.as_str()).await.ok_or_else(none)?;
-    let mut transaction = agent.model.begin();
-    let node = transaction.objects(&Everything, &path).await?.into_iter().next().ok_or_else(none)?;
-    transaction.put(&node, "role", Some(OptValue::List(assigned))).await?;
-    let committed = transaction.commit().await?;
-    agent.after.committed(committed);
-    Ok(())
+    agent.assign_roles(controller, assigned).await
 }

@@ -17,7 +17,6 @@ pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word:
         "schedule_timer" => schedule_timer(agent, call),
         "cancel" => cancel(agent, call),
         "add_certificate" => certificates::add(agent, call).await,
-        "add_my_certificate" => certificates::add_mine(agent, call).await,
         "delete_certificate" => certificates::delete(agent, call).await,
         "get_fingerprint" => certificates::fingerprint(agent, call),
         "request_challenge" => challenges::request(agent, call).await,

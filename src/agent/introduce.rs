@@ -151,22 +151,25 @@ impl<B: Backend> Agent<B> {
         let banned = settings.controllers.iter().filter(|c| trust.is_own(c, peer)).filter(|c| !trust.is_banned(c));
         for controller in banned.filter(|_| !trust.banned_role.is_empty()) {
             log::warn!("controller={} event=banned cause=certificate-revoked", controller.section);
-            let Some(path) = self.controller_path(controller.endpoint_id.as_str()).await else { continue };
-            let mut transaction = self.model.begin();
-            let role = OptValue::List(vec![trust.banned_role.clone()]);
-            let put = match node(&mut transaction, &path).await {
-                Ok(node) => transaction.put(&node, "role", Some(role)).await,
-                Err(fault) => Err(fault),
-            };
-            let done = match put {
-                Ok(()) => transaction.commit().await,
-                Err(fault) => Err(fault),
-            };
-            match done {
-                Ok(committed) => self.after.committed(committed),
-                Err(fault) => log::error!("controller={} event=not-banned cause=\"{fault}\"", controller.section),
+            if let Err(fault) = self.assign_roles(&controller.section, vec![trust.banned_role.clone()]).await {
+                log::error!("controller={} event=not-banned cause=\"{fault}\"", controller.section);
             }
         }
+    }
+
+    /// These are the controller's roles from now on.
+    pub(super) async fn assign_roles(&mut self, controller: &str, roles: Vec<Box<str>>) -> Result<(), Fault> {
+        let id = self.settings.controller(controller).map(|c| c.endpoint_id.clone());
+        let path = match &id {
+            Some(id) => self.controller_path(id.as_str()).await,
+            None => None,
+        };
+        let mut transaction = self.model.begin();
+        let row = node(&mut transaction, path.as_deref().unwrap_or_default()).await?;
+        transaction.put(&row, "role", Some(OptValue::List(roles))).await?;
+        let committed = transaction.commit().await?;
+        self.after.committed(committed);
+        Ok(())
     }
 }
 
@@ -196,9 +199,4 @@ pub(super) async fn keep<B: Backend>(
     transaction.put(&node, "certificate", Some(OptValue::One(base64::encode(der).into()))).await?;
     let section = node.row.as_ref().map(|row| row.key.clone()).unwrap_or_default();
     Ok((node, section))
-}
-
-/// A list with one more.
-pub(super) fn appended(list: &[Box<str>], one: Box<str>) -> OptValue {
-    OptValue::List(list.iter().cloned().chain([one]).collect())
 }

@@ -61,7 +61,7 @@ table Device.LocalAgent.Controller.{i}.
                        or native controller.untrusted | ref Device.LocalAgent.ControllerTrust.Role.{i}.
   InheritedRole         = agent controller.InheritedRole | ref Device.LocalAgent.ControllerTrust.Role.{i}. | list
   Credential            = option Credential | ref Device.LocalAgent.Certificate.{i}. | list
-  AddMyCertificate()    = agent add_my_certificate
+  AddMyCertificate()    = agent add_certificate
 
 table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
   each uci usp-agent.boot_parameter where option controller == {parent.key}
