@@ -87,7 +87,7 @@ pub async fn adding_a_role(t: &mut Bench) {
 /// Param, Obj, InstantiatedObj, CommandEvent; the last setting is Order where the plan gives one.
 pub struct Rights<'a>(pub &'a str, pub &'a str, pub &'a str, pub &'a str, pub Option<&'a str>);
 
-const ALL: &str = "rwxn";
+pub const ALL: &str = "rwxn";
 
 /// The role the tester is in.
 async fn own_role(t: &mut Bench) -> String {

@@ -17,12 +17,13 @@ use usp_agent::usp::wire::msg::{self, Msg};
 use usp_agent::usp::wire::record::record::RecordType;
 use usp_agent::usp::wire::record::{NoSessionContextRecord, Record, SessionContextRecord};
 
+use crate::access::{ALL, Rights, permit};
 use crate::add::SUBSCRIPTION;
 use crate::bench::Bench;
 use crate::broker::{Guest, Inn, Options};
 use crate::cases::{Case, case};
 use crate::eut::Scene;
-use crate::messages::single;
+use crate::messages::{PARTIAL, WHOLE, accepted, must, single};
 use crate::place::{MQTT, Transport, WEBSOCKET};
 use crate::raw_websocket::opcode;
 use crate::set::subscription;
@@ -42,6 +43,10 @@ pub const CASES: &[Case] = &[
     case!("R-MSG.9", "A NotifyResp with another msg_id delivers nothing", notify_response_with_another_id, waits: true),
     case!("R-MSG.10", "msg_type disagrees with the body", disagreeing_msg_type),
     case!("R-NOT.9", "A NotifyResp with another subscription_id delivers", notify_response_with_another_subscription, waits: true),
+    case!("R-ADD.6", "Unique keys that may not be read are not told", unreadable_keys),
+    case!("R-SET.3", "Updated parameters that may not be read are not told", unreadable_updates),
+    case!("R-DEL.2", "Deleted objects that may not be read are not told", unreadable_deletions),
+    case!("R-GIN.1", "GetInstances leaves out keys that may not be read", unreadable_keys_of_instances),
     case!("R-MTP.4b/version", "A record of a higher minor version", higher_version),
     case!("R-MTP.5", "An erroneous record with a request is answered with an Error", erroneous_record_with_a_request),
     case!("R-MTP.5/response", "An erroneous record without a request is not answered", erroneous_record_without_a_request),
@@ -363,6 +368,42 @@ async fn session_context_refused(t: &mut Bench) {
     assert_eq!(t.disconnects(), [7106]);
     assert_eq!(t.answer("own-session", Duration::from_secs(1)).await, None);
     goes_on(t).await;
+}
+
+async fn unreadable_keys(t: &mut Bench) {
+    permit(t, &[("Device.LocalAgent.Subscription.*.Alias", Rights("-w--", ALL, ALL, ALL, None))]).await;
+    let created = single(accepted(t.add(WHOLE, &[(SUBSCRIPTION, &[must("ID", "own-keys")])]).await)).outcome.unwrap();
+    assert_eq!(created.unique_keys.keys().collect::<Vec<_>>(), ["ID", "Recipient"]);
+}
+
+async fn unreadable_updates(t: &mut Bench) {
+    let row = subscription(t, "own-updates").await;
+    permit(t, &[("Device.LocalAgent.Subscription.*.Enable", Rights("-w--", ALL, ALL, ALL, None))]).await;
+    let settings = [must("Enable", "false"), must("NotifRetry", "true")];
+    let updated = single(single(accepted(t.set(WHOLE, &[(&row, &settings)]).await)).outcome.unwrap());
+    assert_eq!(updated.updated_params.keys().collect::<Vec<_>>(), ["NotifRetry"]);
+}
+
+/// Whether such an object is deleted, or is not there for who asks, is left open.
+async fn unreadable_deletions(t: &mut Bench) {
+    let row = subscription(t, "own-deletion").await;
+    permit(t, &[(SUBSCRIPTION, Rights(ALL, "-w--", "-w--", ALL, None))]).await;
+    match t.delete(PARTIAL, &[&row]).await {
+        Ok(results) => match single(results).outcome {
+            Ok(deleted) => assert!(deleted.affected_paths.is_empty() && deleted.unaffected_path_errs.is_empty()),
+            Err(failure) => assert_eq!(failure.err_code, 7026),
+        },
+        Err(error) => assert_eq!(error.err_code, 7026),
+    }
+}
+
+async fn unreadable_keys_of_instances(t: &mut Bench) {
+    let row = subscription(t, "own-instances").await;
+    permit(t, &[("Device.LocalAgent.Subscription.*.Alias", Rights("-w--", ALL, ALL, ALL, None))]).await;
+    let result = single(accepted(t.get_instances(&[SUBSCRIPTION], true).await));
+    let instance = single(result.curr_insts);
+    assert_eq!(instance.instantiated_obj_path, row);
+    assert_eq!(instance.unique_keys.keys().collect::<Vec<_>>(), ["ID", "Recipient"]);
 }
 
 async fn version_negotiation(t: &mut Bench) {

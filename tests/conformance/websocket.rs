@@ -281,7 +281,8 @@ pub async fn session_retry(scene: &mut Scene) {
             continue;
         }
         let mut socket = asked.accept().await;
-        ids.gets(&mut socket, DEVICE_INFO).await;
+        let values = ids.gets(&mut socket, &path).await;
+        assert_eq!(value_of(&values, "CurrentRetryCount"), "0", "R-WS.20");
     }
 }
 
