@@ -10,6 +10,8 @@ object Device.LocalAgent.
   MaxSubscriptionChangeAdoptionTime = uci usp-agent.@localagent[0].MaxSubscriptionChangeAdoptionTime | default 5
   SupportedFingerprintAlgorithms    = text SHA-1,SHA-256,SHA-384,SHA-512
   AddCertificate()                  = agent add_certificate
+  # A change that cut off the controllers was undone: Packages, and Changes as lines `package.section.option: now -> before`.
+  X_USPAGENT_ChangeReverted!        = agent
   Periodic!                         = agent
 
 table Device.LocalAgent.MTP.{i}.

@@ -89,12 +89,12 @@ fn a_commit_tells_procd_once_for_each_package_that_changed() {
             machine.set("network", "proto", "static").await,
             machine.set("network", "mtu", "1400").await,
         ];
-        machine.live.commit(&all).await.unwrap();
+        machine.live.commit(&all, false).await.unwrap();
         let expected = [r#"Some("config.change") Some("network")"#, r#"Some("config.change") Some("system")"#];
         assert_eq!(*told.borrow(), expected);
         assert_eq!(text(&machine.folder, "system"), "\nconfig system\n\toption hostname 'box'\n\n");
         // The same again changes nothing, so nobody reloads.
-        machine.live.commit(&[machine.set("network", "mtu", "1400").await]).await.unwrap();
+        machine.live.commit(&[machine.set("network", "mtu", "1400").await], false).await.unwrap();
         assert_eq!(told.borrow().len(), 2);
     });
 }
@@ -103,7 +103,7 @@ fn a_commit_tells_procd_once_for_each_package_that_changed() {
 fn a_commit_without_procd_is_still_one() {
     run(async {
         let machine = Machine::start("no-procd");
-        machine.live.commit(&[machine.set("network", "proto", "static").await]).await.unwrap();
+        machine.live.commit(&[machine.set("network", "proto", "static").await], false).await.unwrap();
         assert!(text(&machine.folder, "network").contains("static"));
         assert_eq!(machine.live.call("system", "board", &Table::default()).await, Err(CallError::Disconnected));
     });
@@ -122,7 +122,7 @@ fn what_others_write_is_told_and_read_anew() {
         assert_eq!(machine.change().await, Some(Change::File("/tmp/dhcp.leases".into())));
         assert_eq!(&*machine.live.read("/tmp/dhcp.leases").await.unwrap(), "1 2 3\n");
         // The agent's own commit is told like any other.
-        machine.live.commit(&[machine.set("system", "hostname", "box").await]).await.unwrap();
+        machine.live.commit(&[machine.set("system", "hostname", "box").await], false).await.unwrap();
         assert_eq!(machine.change().await, Some(Change::Package("system".into())));
     });
 }

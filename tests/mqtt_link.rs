@@ -630,3 +630,18 @@ async fn retries_follow_the_policy_and_try_now() {
     broker.subscribed(&[]).await;
     link.connected().await;
 }
+
+#[tokio::test]
+async fn a_probe_is_answered_by_the_brokers_pingresp_and_by_nothing_else() {
+    let (mut link, mut connection, channel, _) = subscribed(settings, &[]).await;
+    connection.packet(0xd0, &[]).await;
+    link.is_silent().await;
+    link.probe(channel);
+    assert_eq!(connection.read().await, Some(Packet { first: 0xc0, body: vec![] }));
+    link.is_silent().await;
+    connection.packet(0xd0, &[]).await;
+    assert_eq!(link.alive().await, channel);
+    link.probe(Channel { session: channel.session + 1, ..channel });
+    let asked = timeout(Duration::from_millis(200), connection.read_patiently()).await;
+    assert!(asked.is_err(), "of a session that is over nothing is asked");
+}

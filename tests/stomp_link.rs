@@ -466,3 +466,17 @@ async fn tls_is_verified_and_a_client_certificate_stands_for_credentials() {
     let mut plain = run(settings(server.port));
     assert!(plain.lost().await.1.contains("does it want TLS"));
 }
+
+/// STOMP has no ping: the agent subscribes anew, with a receipt, before it gives up the old subscription.
+#[tokio::test]
+async fn a_probe_is_answered_by_the_servers_receipt() {
+    let (mut link, mut connection, channel, _) = subscribed(settings, &[]).await;
+    link.probe(channel);
+    let subscribe = connection.frame("SUBSCRIBE").await;
+    let expected = [("id", "2"), ("destination", AGENT), ("ack", "auto"), ("receipt", "probe")];
+    assert_eq!(headers(&subscribe), expected);
+    assert_eq!(headers(&connection.frame("UNSUBSCRIBE").await), [("id", "1")]);
+    link.is_silent().await;
+    connection.receipt(&subscribe).await;
+    assert_eq!(link.alive().await, channel);
+}

@@ -632,3 +632,19 @@ async fn a_taken_port_is_told_and_tried_again() {
     let _ws = controller_joins(address, "proto::one").await;
     link.connected().await;
 }
+
+#[tokio::test]
+async fn a_probe_is_answered_by_the_peers_pong_and_by_nothing_else() {
+    let (controller, port) = Controller::new().await;
+    let mut link = Link::spawn(32, |id, events| start(client_settings(port), id, events));
+    let mut ws = controller.accept().await;
+    let (channel, _) = link.connected().await;
+    ws.send(Message::Pong("unasked".into())).await.unwrap();
+    link.is_silent().await;
+    link.probe(channel);
+    assert!(matches!(next(&mut ws).await, Message::Ping(_)));
+    // Reading on sends the pong.
+    let reading = timeout(Duration::from_millis(300), ws.next()).await;
+    assert!(reading.is_err(), "{reading:?}");
+    assert_eq!(link.alive().await, channel);
+}

@@ -101,6 +101,7 @@ impl<B: Backend> Agent<B> {
         self.after.committed.clear();
         self.reload().await;
         let text = |wanted: Kept| kept.iter().find(|(name, _)| *name == wanted).map_or("", |(_, text)| text.as_str());
+        self.resume_trial(text(Kept::Trial)).await;
         self.restore_requests(text(Kept::Requests));
         self.challenges.load(text(Kept::Challenges), self.now.monotonic_ms);
         self.boot(Boot::load(text(Kept::Boot)).unwrap_or(boot), text(Kept::Version)).await;

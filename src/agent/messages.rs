@@ -91,6 +91,7 @@ impl<B: Backend> Agent<B> {
     /// The controller is there: it is greeted if it was not, and, once it asked something, notified.
     fn heard(&mut self, channel: ChannelId, controller: &Controller, asked: bool) {
         self.channels.heard(channel, &controller.section, asked);
+        self.heard_on_trial(&controller.section);
         self.greet(channel, controller);
     }
 
@@ -111,6 +112,7 @@ impl<B: Backend> Agent<B> {
         reply_to: Option<Box<str>>,
         message: Incoming,
     ) {
+        self.asking = Some(controller.section.clone());
         let asker = Asker {
             controller: controller.section.clone(),
             endpoint_id: controller.endpoint_id.as_str().into(),

@@ -26,6 +26,7 @@ pub mod subscriptions;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+mod trial;
 pub mod trust;
 
 pub use channels::{ChannelId, Link, Outgoing, Protocol, ReplyTo, Route};
@@ -68,6 +69,8 @@ pub enum Kept {
     Requests,
     /// How often challenges were failed.
     Challenges,
+    /// A change that waits to be confirmed.
+    Trial,
     /// The instance numbers; given to the model by who makes it.
     Instances,
 }
@@ -99,6 +102,11 @@ pub enum Input {
     /// A channel is gone, or the try at one has failed.
     Lost {
         /// The one; 0 for its second number where there was none.
+        channel: ChannelId,
+    },
+    /// The other side of a channel answered [`Action::Probe`].
+    Alive {
+        /// The one.
         channel: ChannelId,
     },
     /// Bytes that should be a record.
@@ -156,6 +164,8 @@ pub enum Action {
         /// For people.
         reason: Box<str>,
     },
+    /// Ask the other side whether it is there, for [`Input::Alive`] or another [`Input::Connected`].
+    Probe(ChannelId),
     /// Give [`Input::Wake`] at this moment of the monotonic clock; replaces the moment before.
     WakeAt {
         /// Milliseconds.
@@ -206,6 +216,9 @@ pub struct Agent<B: Backend> {
     requests: requests::Requests,
     challenges: challenges::Challenges,
     timers: Timers,
+    trial: Option<trial::Trial>,
+    /// The controller whose message is being handled.
+    asking: Option<Rc<str>>,
     dice: notify::Dice,
     after: settle::After,
     actions: Vec<Action>,
@@ -239,6 +252,8 @@ impl<B: Backend> Agent<B> {
             requests: requests::Requests::default(),
             challenges: challenges::Challenges::default(),
             timers: Timers::default(),
+            trial: None,
+            asking: None,
             dice,
             after: settle::After::default(),
             actions: Vec::new(),
@@ -267,6 +282,7 @@ impl<B: Backend> Agent<B> {
             Input::Awaited { link, routes } => self.channels.awaited(link, routes, now.monotonic_ms),
             Input::Connected { channel, link } => self.connected(channel, link).await,
             Input::Lost { channel } => self.lost(channel),
+            Input::Alive { channel } => self.alive(channel),
             Input::Record { channel, bytes, reply_to } => self.record(channel, bytes, reply_to).await,
             Input::Changed(Change::Package(name)) if &*name == "usp-agent" => self.config_changed().await,
             Input::Changed(change) => self.changed(&change),
@@ -295,6 +311,8 @@ impl<B: Backend> Agent<B> {
                 Timer::Schedule(request) => self.after.finished.push((request, Ok(Vec::new()))),
                 Timer::Save => self.keep_notifications(),
                 Timer::FirstUse(channel) => self.close(channel, "no USP message came from who was let in on first use"),
+                Timer::Probe => self.probe(),
+                Timer::Undo => self.undo().await,
             }
         }
     }

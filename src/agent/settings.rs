@@ -31,6 +31,8 @@ pub struct Settings {
     pub trust: Trust,
     /// `config subscription`, in file order.
     pub subscriptions: Vec<Subscription>,
+    /// Seconds after which a change that cut off the controllers is undone; 0 for never.
+    pub confirm_window: u32,
 }
 
 /// A controller.
@@ -160,6 +162,8 @@ impl Kind {
     }
 }
 
+/// Seconds a change has to be confirmed where the package names none.
+const CONFIRM_WINDOW: u32 = 120;
 /// Seconds between Periodic! events where the controller names none.
 const PERIODIC_INTERVAL: u32 = 86_400;
 /// Seconds that notifications to an Oktopus controller wait for its first request: it takes whatever comes
@@ -181,6 +185,7 @@ impl Settings {
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
             secured_roles: global.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
             trust,
+            confirm_window: global.and_then(|s| number(s, "ConfirmWindow")).unwrap_or(CONFIRM_WINDOW),
             subscriptions: package
                 .of_kind("subscription")
                 .take(MAX_SUBSCRIPTIONS)

@@ -51,6 +51,8 @@ impl<B: Backend> Agent<B> {
     pub(super) fn tick(&mut self, now: Now) {
         self.now = now;
         self.answered.clear();
+        self.asking = None;
+        self.guard_changes();
         self.model.set_clock(now.unix_ms.div_euclid(1000));
         let mut facts = self.model.facts();
         self.facts_changed |= facts.take_changed();
@@ -104,6 +106,7 @@ impl<B: Backend> Agent<B> {
     /// disabled hears of that last.
     async fn follow_commits(&mut self, committed: Vec<Committed>) {
         self.answered.clear();
+        self.on_trial(&committed);
         let mut packages: Vec<Box<str>> = committed.into_iter().flat_map(|c| c.packages).collect();
         order::sort(&mut packages);
         packages.dedup();
@@ -116,6 +119,7 @@ impl<B: Backend> Agent<B> {
             self.flush();
             self.reload().await;
         }
+        self.judge_trial();
         if !packages.is_empty() {
             self.after.actions.push(Action::ConfigWritten(packages));
         }
@@ -196,6 +200,7 @@ impl<B: Backend> Agent<B> {
             return;
         }
         self.channels.connected(channel, link, self.now.monotonic_ms);
+        self.alive(channel);
         self.greet_all(channel);
     }
 

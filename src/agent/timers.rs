@@ -26,6 +26,10 @@ pub enum Timer {
     Save,
     /// When a peer that was let in on first use has been silent for too long.
     FirstUse(ChannelId),
+    /// When to ask whether a controller is there, after a change that may have cut it off.
+    Probe,
+    /// When to undo that change.
+    Undo,
 }
 
 impl Timer {
@@ -41,6 +45,8 @@ impl Timer {
             Self::Schedule(_) => "schedule",
             Self::Save => "save",
             Self::FirstUse(_) => "first-use",
+            Self::Probe => "probe",
+            Self::Undo => "undo",
         }
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::mpsc::Sender;
 use super::files::Files;
 use super::ubus::{json, message};
 use super::uci::store::Store;
+use super::uci::undo::Reverted;
 use super::uci::{self, Package, PackageEdits, parse, write};
 use super::{Backend, CallError, Change, FileError, Table, Watch};
 
@@ -47,6 +48,8 @@ struct State {
     /// By object and `method` or `method@arguments`; [`CallError::NotFound`] hides a file.
     answers: order::Map<(String, String), Result<Table, CallError>>,
     packages: order::Map<String, Option<Rc<Package>>>,
+    /// What undoable commits changed, as it was.
+    undo: order::Map<String, Option<Rc<Package>>>,
     /// None hides a file of the folder.
     files: order::Map<String, Option<String>>,
     links: order::Map<String, String>,
@@ -252,7 +255,7 @@ impl Fixture {
     }
 
     /// Merges all packages in memory, then keeps them all.
-    fn commit_in_memory(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, uci::Error> {
+    fn commit_in_memory(&self, edits: &[PackageEdits], undoable: bool) -> Result<Vec<Box<str>>, uci::Error> {
         let mut merged = order::Map::<Box<str>, (Rc<Package>, Package)>::new();
         for edit in edits {
             let name = &edit.base.name;
@@ -271,8 +274,26 @@ impl Fixture {
             // Through the text, so that anonymous names move as they do on a router.
             kept.insert(name.to_string(), Some(Rc::new(parse::parse(name, &write::write(after))?)));
         }
-        self.state.borrow_mut().packages.extend(kept);
+        let mut state = self.state.borrow_mut();
+        if undoable {
+            for (name, (before, _)) in &merged {
+                state.undo.or_insert_with(name.to_string(), |_| Some(before.clone()));
+            }
+        }
+        state.packages.extend(kept);
         Ok(merged.into_keys().collect())
+    }
+
+    fn revert_in_memory(&self) -> Reverted {
+        let mut state = self.state.borrow_mut();
+        let mut reverted = Reverted::default();
+        for (name, old) in std::mem::take(&mut state.undo) {
+            let now = state.packages.get(&name).cloned().flatten().unwrap_or_default();
+            reverted.changes.extend(uci::undo::differences(&name, &now, &old.clone().unwrap_or_default()));
+            reverted.packages.push(name.as_str().into());
+            state.packages.insert(name, old);
+        }
+        reverted
     }
 
     fn find_file(&self, path: &str) -> Result<Rc<str>, FileError> {
@@ -332,14 +353,37 @@ impl Backend for Fixture {
         })
     }
 
-    async fn commit(&self, edits: &[PackageEdits]) -> Result<(), uci::Error> {
+    async fn commit(&self, edits: &[PackageEdits], undoable: bool) -> Result<(), uci::Error> {
         edits.iter().for_each(|edits| self.note(journal::commit(edits)));
         let changed = match &self.store {
-            Some(store) => store.commit(edits).await?,
-            None => self.commit_in_memory(edits)?,
+            Some(store) => store.commit_as(edits, undoable).await?,
+            None => self.commit_in_memory(edits, undoable)?,
         };
         changed.iter().for_each(|package| self.note(format!("event config.change {package}")));
         Ok(())
+    }
+
+    fn unconfirmed(&self) -> Vec<Box<str>> {
+        match &self.store {
+            Some(store) => store.unconfirmed(),
+            None => self.state.borrow().undo.keys().map(|name| name.as_str().into()).collect(),
+        }
+    }
+
+    fn confirm(&self) -> Result<(), uci::Error> {
+        self.note("confirm".into());
+        self.state.borrow_mut().undo.clear();
+        self.store.as_ref().map_or(Ok(()), |store| store.confirm())
+    }
+
+    async fn revert(&self) -> Result<Reverted, uci::Error> {
+        self.note("revert".into());
+        let reverted = match &self.store {
+            Some(store) => store.revert().await?,
+            None => self.revert_in_memory(),
+        };
+        reverted.packages.iter().for_each(|package| self.note(format!("event config.change {package}")));
+        Ok(reverted)
     }
 
     async fn read(&self, path: &str) -> Result<Rc<str>, FileError> {

@@ -142,10 +142,24 @@ impl Backend for Live {
         self.store.read(name)
     }
 
-    async fn commit(&self, edits: &[uci::PackageEdits]) -> Result<(), uci::Error> {
-        let changed = self.store.commit(edits).await?;
+    async fn commit(&self, edits: &[uci::PackageEdits], undoable: bool) -> Result<(), uci::Error> {
+        let changed = self.store.commit_as(edits, undoable).await?;
         self.tell_procd(&changed).await;
         Ok(())
+    }
+
+    fn unconfirmed(&self) -> Vec<Box<str>> {
+        self.store.unconfirmed()
+    }
+
+    fn confirm(&self) -> Result<(), uci::Error> {
+        self.store.confirm()
+    }
+
+    async fn revert(&self) -> Result<uci::undo::Reverted, uci::Error> {
+        let reverted = self.store.revert().await?;
+        self.tell_procd(&reverted.packages).await;
+        Ok(reverted)
     }
 
     async fn read(&self, path: &str) -> Result<Rc<str>, FileError> {

@@ -82,8 +82,18 @@ pub trait Backend {
     fn package(&self, name: &str) -> impl Future<Output = Result<Rc<uci::Package>, uci::Error>>;
 
     /// Merges the edits onto what is on disk now, writes each package once, and tells procd
-    /// (`service event config.change`) once per package. All packages change or none.
-    fn commit(&self, edits: &[uci::PackageEdits]) -> impl Future<Output = Result<(), uci::Error>>;
+    /// (`service event config.change`) once per package. All packages change or none. What an `undoable` commit
+    /// changes is kept on flash until [`Backend::confirm`] or [`Backend::revert`].
+    fn commit(&self, edits: &[uci::PackageEdits], undoable: bool) -> impl Future<Output = Result<(), uci::Error>>;
+
+    /// The packages that undoable commits changed and nobody confirmed, also before a restart.
+    fn unconfirmed(&self) -> Vec<Box<str>>;
+
+    /// They stand.
+    fn confirm(&self) -> Result<(), uci::Error>;
+
+    /// They are put back as they were before the first of those commits, and procd is told.
+    fn revert(&self) -> impl Future<Output = Result<uci::undo::Reverted, uci::Error>>;
 
     /// The text of a file of the router (`/proc/...`, `/etc/...`), bytes that are not UTF-8 replaced.
     fn read(&self, path: &str) -> impl Future<Output = Result<Rc<str>, FileError>>;

@@ -37,8 +37,20 @@ impl Backend for Router {
         delegate!(self, router => router.package(name).await)
     }
 
-    async fn commit(&self, edits: &[uci::PackageEdits]) -> Result<(), uci::Error> {
-        delegate!(self, router => router.commit(edits).await)
+    async fn commit(&self, edits: &[uci::PackageEdits], undoable: bool) -> Result<(), uci::Error> {
+        delegate!(self, router => router.commit(edits, undoable).await)
+    }
+
+    fn unconfirmed(&self) -> Vec<Box<str>> {
+        delegate!(self, router => router.unconfirmed())
+    }
+
+    fn confirm(&self) -> Result<(), uci::Error> {
+        delegate!(self, router => router.confirm())
+    }
+
+    async fn revert(&self) -> Result<uci::undo::Reverted, uci::Error> {
+        delegate!(self, router => router.revert().await)
     }
 
     async fn read(&self, path: &str) -> Result<Rc<str>, FileError> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::backend::fixture::answer_name;
 use crate::backend::ubus::json;
-use crate::backend::uci::{OptValue, Package, write::write};
+use crate::backend::uci::{OptValue, Package, name::is_secret, write::write};
 use crate::backend::{Backend, FileError, Table};
 
 /// What stands for a secret; long enough for a WPA passphrase.
@@ -185,15 +185,6 @@ fn mask(json: &mut serde_json::Value, secret: bool) {
         serde_json::Value::String(_) | serde_json::Value::Number(_) if secret => *json = MASK.into(),
         _ => {}
     }
-}
-
-/// Whether an option or member of this name holds a secret: `key` and `key1`, and whatever speaks of one.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["secret", "passw", "passphrase", "psk", "wpakey", "token", "private", "preshared", "credential"];
-    let exact = ["key", "pin", "pass", "wps_pin", "auth_key"];
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    exact.contains(&bare) || words.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

@@ -225,6 +225,14 @@ impl Links {
         }
     }
 
+    /// Asks whether the other side of a channel is there.
+    pub(super) fn probe(&self, channel: ChannelId) {
+        if let Some(link) = self.running.get(&LinkId(channel.0)) {
+            let channel = Channel { link: LinkId(channel.0), session: channel.1 };
+            let _ = link.handle.commands.try_send(LinkCommand::Probe { channel });
+        }
+    }
+
     /// What an event of a link means to the agent, if anything.
     pub(super) fn event(&mut self, event: LinkEvent, facts: &mut Facts) -> Option<Input> {
         match event {
@@ -253,6 +261,7 @@ impl Links {
                 link.show(facts);
                 None
             }
+            LinkEvent::Alive { channel } => Some(Input::Alive { channel: id(channel) }),
             LinkEvent::Remark { link, what } => {
                 log::warn!("link={} remark={what:?}", link.0);
                 None

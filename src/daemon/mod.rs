@@ -221,7 +221,7 @@ impl Daemon {
             0 => self.agent.nothing_waits(),
             _ => self.waiting -= 1,
         }
-        let state_changes = !matches!(event, LinkEvent::Record { .. } | LinkEvent::Remark { .. });
+        let state_changes = matches!(event, LinkEvent::Connected { .. } | LinkEvent::Lost { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
         // The agent looks at its facts with every input; without one it must be told to.
         self.pending.extend(input.or(state_changes.then_some(Input::FactsChanged)));
@@ -239,7 +239,7 @@ impl Daemon {
             option: "ClientID".into(),
             value: Some(OptValue::One(client_id.clone())),
         };
-        match backend.commit(&[PackageEdits { base, edits: vec![edit] }]).await {
+        match backend.commit(&[PackageEdits { base, edits: vec![edit] }], false).await {
             Ok(()) => {
                 self.links.has_client_id(section, client_id);
                 self.pending.push_back(Input::ConfigChanged);

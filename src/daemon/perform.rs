@@ -15,6 +15,7 @@ impl Daemon {
         match action {
             Action::Send(outgoing) => self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record),
             Action::Close { channel, code, reason } => self.close(channel, code, reason),
+            Action::Probe(channel) => self.links.probe(channel),
             Action::WakeAt { at_ms, reason } => {
                 log::trace!("wake-at={at_ms} reason={reason}");
                 self.wake_at = Some(self.clock.instant(at_ms));
@@ -97,6 +98,7 @@ pub(super) fn document(kept: Kept) -> &'static str {
         Kept::Notifications => "notifications",
         Kept::Requests => "requests",
         Kept::Challenges => "challenges",
+        Kept::Trial => "trial",
         Kept::Instances => "instances",
     }
 }

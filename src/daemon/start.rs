@@ -27,7 +27,7 @@ use tokio::task::spawn_local;
 /// What the data model shows instead of the short forms of the agent's package.
 const VIEW: View = View { package: config::PACKAGE, expand: config::expand, expand_section: config::expand_section };
 /// Everything that is kept.
-const KEPT: [Kept; 5] = [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests, Kept::Challenges];
+const KEPT: [Kept; 6] = [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests, Kept::Challenges, Kept::Trial];
 
 impl Daemon {
     /// Starts everything; the first records go out when the first link is up.

@@ -425,7 +425,7 @@ impl Controller {
                 log::debug!("controller: session={} lost={why}", channel.session);
                 self.channel = self.channel.filter(|current| *current != channel);
             }
-            LinkEvent::Listening { .. } => {}
+            LinkEvent::Listening { .. } | LinkEvent::Alive { .. } => {}
             LinkEvent::Remark { what, .. } => log::debug!("controller: {what}"),
         }
         Ok(())

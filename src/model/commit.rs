@@ -18,6 +18,8 @@ use std::rc::Rc;
 pub struct Committed {
     /// The packages written.
     pub packages: Vec<Box<str>>,
+    /// They can be undone until they are confirmed.
+    pub undoable: bool,
     /// Created instances with their readable unique keys.
     pub created: Vec<Instance>,
     /// Paths of deleted instances, with final dots.
@@ -33,11 +35,12 @@ impl<B: Backend> Transaction<'_, B> {
         }
         let created = self.created().await;
         let edits: Vec<PackageEdits> = self.changes.packages.iter().filter_map(|touched| self.edits(touched)).collect();
+        let undoable = self.model.guard.get().is_some_and(|guards| edits.iter().any(guards));
         if !edits.is_empty() {
-            self.model.backend.commit(&edits).await.map_err(|why| commit_fault(&why))?;
+            self.model.backend.commit(&edits, undoable).await.map_err(|why| commit_fault(&why))?;
         }
         let packages = edits.iter().map(|e| e.base.name.clone()).collect();
-        Ok(Committed { packages, created, deleted: self.number_what_changed() })
+        Ok(Committed { packages, undoable, created, deleted: self.number_what_changed() })
     }
 
     /// The instances that were created, with their keys.

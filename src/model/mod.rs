@@ -53,9 +53,13 @@ pub use supported::{SupportedObject, Want};
 pub use write::{Savepoint, Transaction};
 
 use crate::backend::Backend;
+use crate::backend::uci::PackageEdits;
 use schema::Schema;
 use std::cell::{Cell, RefCell, RefMut};
 use std::ops::{BitAnd, BitOr};
+
+/// Whether a change of a package may take away the way by which it was asked for.
+pub type Guard = fn(&PackageEdits) -> bool;
 
 /// The data model of one router.
 pub struct Model<B: Backend> {
@@ -64,6 +68,8 @@ pub struct Model<B: Backend> {
     instances: RefCell<Instances>,
     facts: RefCell<Facts>,
     views: Vec<docs::Shown>,
+    /// Says of the edits of a package whether they are to be undoable; None: none are.
+    guard: Cell<Option<Guard>>,
     /// Which lines of [`Schema::live`] the backend was told of.
     followed: RefCell<Vec<bool>>,
     now: Cell<i64>,
@@ -75,7 +81,12 @@ impl<B: Backend> Model<B> {
         let followed = RefCell::new(vec![false; schema.live.len()]);
         let (instances, facts) = (RefCell::new(instances), RefCell::default());
         let views = views.into_iter().map(docs::Shown::new).collect();
-        Self { schema, backend, instances, facts, views, followed, now: Cell::new(0) }
+        Self { schema, backend, instances, facts, views, guard: Cell::new(None), followed, now: Cell::new(0) }
+    }
+
+    /// From now on commits that `guard` names can be undone ([`Backend::revert`]).
+    pub fn set_guard(&self, guard: Option<Guard>) {
+        self.guard.set(guard);
     }
 
     /// Hears of changes of these sources from now on, where the mapping says what tells of them: a router has many

@@ -117,7 +117,19 @@ impl Backend for Router {
         self.packages.borrow().get(name).cloned().ok_or(uci::Error::NotFound)
     }
 
-    async fn commit(&self, edits: &[PackageEdits]) -> Result<(), uci::Error> {
+    fn unconfirmed(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    fn confirm(&self) -> Result<(), uci::Error> {
+        Ok(())
+    }
+
+    async fn revert(&self) -> Result<uci::undo::Reverted, uci::Error> {
+        Ok(uci::undo::Reverted::default())
+    }
+
+    async fn commit(&self, edits: &[PackageEdits], _undoable: bool) -> Result<(), uci::Error> {
         for PackageEdits { base, edits } in edits {
             self.journal.borrow_mut().push(format!("commit {} {}", base.name, edits.len()));
             let mut package = (**base).clone();

@@ -196,7 +196,7 @@ async fn dial(line: &mut dyn Line, desk: &mut Desk) -> Option<Result<Peer, Loss>
                 LinkCommand::Shutdown => return None,
                 LinkCommand::Send { .. } => desk.refuse_to_send(),
                 LinkCommand::Filters(filters) => desk.filters = Some(filters),
-                LinkCommand::TryNow | LinkCommand::Close { .. } => {}
+                LinkCommand::TryNow | LinkCommand::Probe { .. } | LinkCommand::Close { .. } => {}
             },
             dialed = &mut dialing => return Some(dialed),
         }
@@ -245,7 +245,7 @@ async fn rest(desk: &mut Desk, mut pause: Pause, backoff: &mut Backoff) -> Optio
                     pause.until.get_or_insert(pause.not_before);
                 }
                 Step::Command(LinkCommand::Send { .. }) => desk.refuse_to_send(),
-                Step::Command(LinkCommand::Close { .. }) => {}
+                Step::Command(LinkCommand::Probe { .. } | LinkCommand::Close { .. }) => {}
             },
         }
     }

@@ -87,6 +87,11 @@ pub enum LinkEvent {
         /// The link.
         link: LinkId,
     },
+    /// The other side answered [`LinkCommand::Probe`].
+    Alive {
+        /// The session.
+        channel: Channel,
+    },
     /// Something a person should know while the link stays up (a refused filter, a text frame, ...).
     Remark {
         /// The link.
@@ -161,6 +166,11 @@ pub enum LinkCommand {
         code: u16,
         /// A short reason.
         reason: Box<str>,
+    },
+    /// Ask the other side whether it is there: [`LinkEvent::Alive`] is its answer.
+    Probe {
+        /// The session.
+        channel: Channel,
     },
     /// MQTT: the set of subscription filters changed; subscribe and unsubscribe the difference.
     /// STOMP: the one destination to subscribe to.

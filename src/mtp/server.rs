@@ -114,7 +114,7 @@ impl Server {
                     LinkCommand::Shutdown => return None,
                     LinkCommand::TryNow => return Some(()),
                     LinkCommand::Send { .. } => self.desk.refuse_to_send(),
-                    LinkCommand::Filters(_) | LinkCommand::Close { .. } => {}
+                    LinkCommand::Filters(_) | LinkCommand::Probe { .. } | LinkCommand::Close { .. } => {}
                 },
             }
         }
@@ -232,7 +232,9 @@ impl Server {
 
     fn pass_on(&mut self, command: LinkCommand) {
         let channel = match &command {
-            LinkCommand::Send { channel, .. } | LinkCommand::Close { channel, .. } => *channel,
+            LinkCommand::Send { channel, .. } | LinkCommand::Probe { channel } | LinkCommand::Close { channel, .. } => {
+                *channel
+            }
             _ => return,
         };
         let seat = self.seats.iter().find(|seat| seat.channel == channel);

@@ -363,7 +363,7 @@ impl Tester {
                 self.notes.push_str(&format!("tester {}: {why}\n", self.own_id));
                 self.channel = self.channel.filter(|current| *current != channel);
             }
-            LinkEvent::Listening { .. } | LinkEvent::Remark { .. } => {}
+            LinkEvent::Listening { .. } | LinkEvent::Alive { .. } | LinkEvent::Remark { .. } => {}
         }
         true
     }

@@ -129,7 +129,7 @@ impl Player {
             None => section.into(),
         };
         let edit = Edit::Set { section, option: option.into(), value };
-        at_once(self.fixture.commit(&[PackageEdits { base, edits: vec![edit] }])).unwrap();
+        at_once(self.fixture.commit(&[PackageEdits { base, edits: vec![edit] }], false)).unwrap();
     }
 
     fn set_answer(&self, text: &str) {

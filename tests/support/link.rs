@@ -66,6 +66,24 @@ impl Link {
         }
     }
 
+    /// Asks whether the other side is there; [`Link::alive`] waits for its answer.
+    pub fn probe(&self, channel: Channel) {
+        self.command(LinkCommand::Probe { channel });
+    }
+
+    pub async fn alive(&mut self) -> Channel {
+        match self.event().await {
+            LinkEvent::Alive { channel } => channel,
+            other => panic!("not alive: {other:?}"),
+        }
+    }
+
+    /// Nothing is told for a while.
+    pub async fn is_silent(&mut self) {
+        let told = timeout(Duration::from_millis(200), self.events.recv()).await;
+        assert!(told.is_err(), "{told:?}");
+    }
+
     pub fn command(&self, command: LinkCommand) {
         self.handle.commands.try_send(command).expect("the link takes no command");
     }

@@ -7,6 +7,7 @@ mod messages;
 mod notifications;
 mod requests;
 mod transports;
+mod trial;
 mod trust;
 
 use super::*;
@@ -47,6 +48,7 @@ object Device.LocalAgent.
   UpTime          = agent localagent.UpTime
   AddCertificate() = agent add_certificate
   Periodic!       = agent
+  X_USPAGENT_ChangeReverted! = agent
 
 table Device.LocalAgent.Controller.{i}.
   each uci usp-agent.controller
@@ -213,10 +215,14 @@ impl Bench {
     }
 
     fn connect(&mut self, controller: &str) {
+        self.connect_by(Protocol::WebSocket, CHANNEL, controller);
+    }
+
+    fn connect_by(&mut self, protocol: Protocol, channel: ChannelId, controller: &str) {
         let route = Route { controller: controller.into(), ..Route::default() };
         let peer = PeerFacts { encrypted: true, ..PeerFacts::default() };
-        let link = Link { protocol: Protocol::WebSocket, routes: vec![route], response_topic: None, peer };
-        self.input(Input::Connected { channel: CHANNEL, link });
+        let link = Link { protocol, routes: vec![route], response_topic: None, peer };
+        self.input(Input::Connected { channel, link });
     }
 
     /// The same router after a reboot: what was kept is there.

@@ -28,7 +28,7 @@ pub(super) const SETTLE: Duration = Duration::from_millis(20);
 /// A new file of libuci older than this is what a crash left.
 const STALE: Duration = Duration::from_secs(5);
 /// The most bytes of packages that one commit of several changes.
-const MAX_JOURNAL: usize = 8 * MAX_PACKAGE;
+pub(super) const MAX_JOURNAL: usize = 8 * MAX_PACKAGE;
 
 impl Store {
     /// Merges the edits onto what is on disk now and writes each package once: all of them or none.
@@ -40,6 +40,14 @@ impl Store {
     /// an `Add`; [`Error::Io`] where the system refuses or a lock is held for over two seconds.
     /// The packages are then as they were.
     pub async fn commit(&self, edits: &[PackageEdits]) -> Result<Vec<Box<str>>, Error> {
+        self.commit_as(edits, false).await
+    }
+
+    /// Likewise; what an `undoable` one changes is kept until [`Store::confirm`] or [`Store::revert`].
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_as(&self, edits: &[PackageEdits], undoable: bool) -> Result<Vec<Box<str>>, Error> {
         let deadline = Instant::now() + self.lock_wait;
         self.settle().await;
         let mut locked = Vec::new();
@@ -52,7 +60,7 @@ impl Store {
         for (lock, edits) in locked {
             changes.extend(Change::prepare(lock, &edits)?);
         }
-        self.write_all(changes)
+        self.write_all(changes, undoable)
     }
 
     /// Lets a libuci finish that waited for the lock of the file which the last commit replaced: that
@@ -65,8 +73,11 @@ impl Store {
         }
     }
 
-    fn write_all(&self, mut changes: Vec<Change>) -> Result<Vec<Box<str>>, Error> {
+    fn write_all(&self, mut changes: Vec<Change>, undoable: bool) -> Result<Vec<Box<str>>, Error> {
         fault("prepared");
+        let undoable = undoable && !changes.is_empty();
+        let kept_before = if undoable { self.keep(&changes)? } else { None };
+        fault("kept");
         let several = changes.len() > 1;
         if several {
             self.write_journal(&changes)?;
@@ -76,6 +87,9 @@ impl Store {
         self.last_commit.set(Some(Instant::now()));
         if done.is_err() {
             changes.iter().for_each(|change| drop(undo(&change.entry(), &change.lock.path)));
+            if undoable {
+                self.keep_again(kept_before.as_deref());
+            }
         }
         changes.iter().for_each(|change| self.forget(&change.lock.name));
         if several {
@@ -137,7 +151,7 @@ impl Store {
     }
 
     /// Opens and locks the file of a package; where there is none, `create` says with which mode to make it.
-    async fn lock(&self, name: &str, create: Option<u32>, deadline: Instant) -> Result<Lock, Error> {
+    pub(super) async fn lock(&self, name: &str, create: Option<u32>, deadline: Instant) -> Result<Lock, Error> {
         loop {
             let path = self.path(name)?;
             if let Some((file, created)) = open(&path, create).map_err(|e| unopened(name, &e))? {
@@ -199,9 +213,9 @@ fn open(path: &Path, create: Option<u32>) -> io::Result<Option<(File, bool)>> {
 }
 
 /// The locked file of a package; unlocked when dropped.
-struct Lock {
+pub(super) struct Lock {
     name: Box<str>,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// True where the commit made the file, empty, to have something to lock.
     created: bool,
     file: File,
@@ -225,7 +239,7 @@ impl Lock {
 
     /// Gives the replaced file the new contents too: a libuci that waits for its lock will read it as if it
     /// were the package's, and would otherwise write the old contents back over ours.
-    fn update_unlinked(&mut self, bytes: &[u8]) {
+    pub(super) fn update_unlinked(&mut self, bytes: &[u8]) {
         if self.file.metadata().is_ok_and(|m| m.nlink() == 0) && self.overwrite(bytes).is_err() {
             // Better that libuci refuses a broken file than that it commits half of one.
             let _ = self.file.rewind().and_then(|()| self.file.write_all(b"!"));
@@ -249,7 +263,7 @@ impl Drop for Lock {
 }
 
 /// A package whose new file lies ready beside the old.
-struct Change {
+pub(super) struct Change {
     lock: Lock,
     old: Vec<u8>,
     permissions: Permissions,
@@ -276,7 +290,7 @@ impl Change {
         Ok(Some(Self { lock, old, permissions, bytes, file: Some(file) }))
     }
 
-    fn entry(&self) -> Entry {
+    pub(super) fn entry(&self) -> Entry {
         Entry {
             name: self.lock.name.clone(),
             old: (!self.lock.created).then(|| self.old.clone()),
@@ -303,12 +317,12 @@ fn rename_all(changes: &mut [Change]) -> Result<(), Error> {
 
 impl Entry {
     /// True where this file is what the commit wrote.
-    fn is_new(&self, path: &Path) -> bool {
+    pub(super) fn is_new(&self, path: &Path) -> bool {
         read_file(path, MAX_PACKAGE).is_some_and(|bytes| fnv1a(&bytes) == self.new)
     }
 
     /// True where this file is what it was before the commit.
-    fn is_old(&self, path: &Path) -> bool {
+    pub(super) fn is_old(&self, path: &Path) -> bool {
         let now = read_file(path, MAX_PACKAGE);
         match &self.old {
             Some(old) => now.as_ref() == Some(old),
@@ -317,7 +331,7 @@ impl Entry {
     }
 }
 
-fn read_file(path: &Path, limit: usize) -> Option<Vec<u8>> {
+pub(super) fn read_file(path: &Path, limit: usize) -> Option<Vec<u8>> {
     read_bounded(&File::open(path).ok()?, limit).ok()
 }
 
@@ -332,9 +346,9 @@ fn undo(entry: &Entry, path: &Path) -> io::Result<()> {
 
 /// Where the tests let the agent die.
 #[cfg(not(test))]
-fn fault(_point: &str) {}
+pub(super) fn fault(_point: &str) {}
 
 #[cfg(test)]
-fn fault(point: &str) {
+pub(super) fn fault(point: &str) {
     super::store::tests::at_fault_point(point);
 }

@@ -7,6 +7,7 @@ pub mod name;
 pub mod parse;
 pub mod store;
 mod text;
+pub mod undo;
 pub mod write;
 
 use std::fmt;

@@ -20,6 +20,15 @@ pub fn is_text(text: &str) -> bool {
     text.bytes().all(|b| b >= 32 || matches!(b, b'\t' | b'\n' | b'\r'))
 }
 
+/// Whether an option or member of this name holds a secret: `key` and `key1`, and whatever speaks of one.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words = ["secret", "passw", "passphrase", "psk", "wpakey", "token", "private", "preshared", "credential"];
+    let exact = ["key", "pin", "pass", "wps_pin", "auth_key"];
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    exact.contains(&bare) || words.iter().any(|word| name.contains(word))
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }

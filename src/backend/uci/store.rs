@@ -31,6 +31,8 @@ pub struct Store {
     overrides: Option<PathBuf>,
     /// The journal of a commit in progress, on flash.
     pub(super) journal: PathBuf,
+    /// What undoable commits changed, on flash.
+    pub(super) undo: PathBuf,
     pub(super) lock_wait: Duration,
     pub(super) settle: Duration,
     pub(super) last_commit: Cell<Option<Instant>>,
@@ -68,6 +70,7 @@ impl Store {
             confdir,
             overrides,
             journal: state.join("uci-journal"),
+            undo: state.join("uci-undo"),
             lock_wait: LOCK_WAIT,
             settle: SETTLE,
             last_commit: Cell::new(None),

@@ -274,6 +274,11 @@ fn a_package_over_the_limits_is_refused_and_not_written() {
 type OnFault = Option<Box<dyn Fn(&str)>>;
 thread_local!(static ON_FAULT: RefCell<OnFault> = RefCell::default());
 
+/// What the commits of this thread do at each fault point from now on.
+pub(in super::super) fn on_fault(act: impl Fn(&str) + 'static) {
+    ON_FAULT.set(Some(Box::new(act)));
+}
+
 /// Called by the commit at each of its fault points: `USP_TEST_DIE` is `point:nth`.
 pub(in super::super) fn at_fault_point(point: &str) {
     ON_FAULT.with_borrow(|act| act.iter().for_each(|act| act(point)));

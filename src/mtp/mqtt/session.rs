@@ -39,6 +39,8 @@ pub(super) struct Session<'a> {
     changes: Vec<Change>,
     next_ping: Option<Instant>,
     heard: bool,
+    /// A PINGRESP is awaited by the daemon.
+    probed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -57,6 +59,7 @@ impl<'a> Session<'a> {
             changes: Vec::new(),
             next_ping: None,
             heard: true,
+            probed: false,
         };
         session.next_ping = session.ping_after().map(|wait| Instant::now() + wait);
         session
@@ -195,7 +198,13 @@ impl<'a> Session<'a> {
                 self.push(&encode::ack(Ack::PubComp, id))
             }
             Ok(Received::SubAck { id, codes }) => self.change_answered(id, &codes, desk),
-            Ok(Received::UnsubAck | Received::PingResp) => None,
+            Ok(Received::UnsubAck) => None,
+            Ok(Received::PingResp) => {
+                if std::mem::take(&mut self.probed) {
+                    desk.report.tell(LinkEvent::Alive { channel: self.channel });
+                }
+                None
+            }
             Ok(Received::Disconnect { code, reason }) => Some(Leave::Silently(disconnected(code, reason.as_deref()))),
             Ok(Received::ConnAck(_)) => Some(Leave::lost("the broker sent a second CONNACK")),
         }
@@ -280,7 +289,11 @@ impl<'a> Session<'a> {
             Some(LinkCommand::Close { channel, reason, .. }) if channel == self.channel => {
                 Some(Leave::lost(format!("the connection is closed by this side: {reason}")))
             }
-            Some(LinkCommand::TryNow | LinkCommand::Close { .. }) => None,
+            Some(LinkCommand::Probe { channel }) if channel == self.channel => {
+                self.probed = true;
+                self.push(&PINGREQ)
+            }
+            Some(LinkCommand::TryNow | LinkCommand::Probe { .. } | LinkCommand::Close { .. }) => None,
             Some(LinkCommand::Shutdown) | None => Some(Leave::Disconnecting(End::Shutdown)),
         }
     }

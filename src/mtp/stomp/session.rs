@@ -24,12 +24,14 @@ pub(super) struct Session<'a> {
     early: Option<Frame>,
     channel: Channel,
     next_beat: Option<Instant>,
+    /// A RECEIPT is awaited by the daemon.
+    probed: bool,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(client: &'a mut Client, established: Established, channel: Channel) -> Self {
         let Established { wire, subscription, beats, early } = established;
-        let mut session = Session { client, wire, subscription, beats, early, channel, next_beat: None };
+        let mut session = Session { client, wire, subscription, beats, early, channel, next_beat: None, probed: false };
         session.schedule_beat();
         session
     }
@@ -104,6 +106,9 @@ impl<'a> Session<'a> {
         match frame.command {
             Command::Message => self.deliver(frame, desk),
             // R-STOMP.30.
+            Command::Receipt if std::mem::take(&mut self.probed) => {
+                desk.report.tell(LinkEvent::Alive { channel: self.channel });
+            }
             Command::Receipt => {}
             Command::Error => return Some(Leave { disconnecting: false, end: End::Lost(refused(&frame)) }),
             Command::Connected => return Some(Leave::saying(Loss::clean("the broker sent a second CONNECTED"))),
@@ -141,7 +146,8 @@ impl<'a> Session<'a> {
             Some(LinkCommand::Close { channel, reason, .. }) if channel == self.channel => {
                 Some(Leave::saying(Loss::clean(format!("the connection is closed by this side: {reason}"))))
             }
-            Some(LinkCommand::TryNow | LinkCommand::Close { .. }) => None,
+            Some(LinkCommand::Probe { channel }) if channel == self.channel => self.probe(),
+            Some(LinkCommand::TryNow | LinkCommand::Probe { .. } | LinkCommand::Close { .. }) => None,
             Some(LinkCommand::Shutdown) | None => Some(Leave { disconnecting: true, end: End::Shutdown }),
         }
     }
@@ -161,6 +167,22 @@ impl<'a> Session<'a> {
         ];
         let taken = self.wire.push("SEND", &headers, record);
         if taken { Ok(()) } else { Err("the broker is too slow for what is sent to it".into()) }
+    }
+
+    /// STOMP has no question for its own sake: a second subscription takes the place of the first, with a RECEIPT.
+    fn probe(&mut self) -> Option<Leave> {
+        self.probed = true;
+        self.subscribe_anew(self.subscription.destination.clone(), Some("probe"))
+    }
+
+    /// Another SUBSCRIBE; then the one before ends, so that no message falls between them.
+    fn subscribe_anew(&mut self, destination: Box<str>, receipt: Option<&str>) -> Option<Leave> {
+        let (id, from_server) = (self.subscription.id, self.subscription.from_server);
+        self.subscription = Subscription { id: id + 1, destination, from_server };
+        let wire = &mut self.wire;
+        let taken =
+            self.subscription.subscribe(wire, receipt) && wire.push("UNSUBSCRIBE", &[("id", &id.to_string())], b"");
+        (!taken).then(|| Leave::silently("the broker is too slow for what is sent to it".into()))
     }
 
     /// R-STOMP.29: where the server named no destination, ours follows the configuration.

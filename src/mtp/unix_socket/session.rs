@@ -214,7 +214,10 @@ impl Session {
             Some(LinkCommand::Close { channel, reason, .. }) if channel == self.channel => {
                 Some(Leave::Fault(Fault::Peer(reason.into())))
             }
-            Some(LinkCommand::TryNow | LinkCommand::Filters(_) | LinkCommand::Close { .. }) => None,
+            // Nobody loses a local peer by a change of the network.
+            Some(
+                LinkCommand::TryNow | LinkCommand::Filters(_) | LinkCommand::Probe { .. } | LinkCommand::Close { .. },
+            ) => None,
             Some(LinkCommand::Shutdown) | None => Some(Leave::Shutdown),
         }
     }

@@ -29,12 +29,14 @@ pub(super) struct Session {
     limits: Limits,
     next_ping: Option<Instant>,
     heard: bool,
+    /// A pong is awaited by the daemon.
+    probed: bool,
 }
 
 impl Session {
     pub(super) fn new(ws: WebSocketStream<Stream>, channel: Channel, keep_alive: Duration, limits: Limits) -> Self {
         let next_ping = (!keep_alive.is_zero()).then(|| Instant::now() + keep_alive);
-        Session { pipe: Pipe::new(ws), channel, keep_alive, limits, next_ping, heard: true }
+        Session { pipe: Pipe::new(ws), channel, keep_alive, limits, next_ping, heard: true, probed: false }
     }
 
     /// Lives until the session ends.
@@ -69,6 +71,12 @@ impl Session {
                 Some(Leave::saying(CloseCode::Unsupported, "binary frames only", why))
             }
             Some(Ok(Message::Close(frame))) => Some(self.closed_by_peer(frame)),
+            Some(Ok(Message::Pong(_))) => {
+                if std::mem::take(&mut self.probed) {
+                    desk.report.tell(LinkEvent::Alive { channel: self.channel });
+                }
+                None
+            }
             Some(Ok(_)) => None,
             Some(Err(error)) => Some(broken(&error)),
             None => Some(Leave::silent(Loss::clean("the peer closed the session"))),
@@ -123,7 +131,14 @@ impl Session {
                 let why = format!("the session is closed by this side with {code} \"{reason}\"");
                 Some(Leave::saying(code.into(), &reason, why))
             }
-            Some(LinkCommand::TryNow | LinkCommand::Filters(_) | LinkCommand::Close { .. }) => None,
+            Some(LinkCommand::Probe { channel }) if channel == self.channel => {
+                self.probed = true;
+                self.pipe.push(Message::Ping(Bytes::new()));
+                None
+            }
+            Some(
+                LinkCommand::TryNow | LinkCommand::Filters(_) | LinkCommand::Probe { .. } | LinkCommand::Close { .. },
+            ) => None,
             Some(LinkCommand::Shutdown) | None => {
                 Some(Leave { say: Some((CloseCode::Normal, "shutting down".into())), end: End::Shutdown })
             }

@@ -1,0 +1,167 @@
+//! A change that may cut the way to the controllers stands once one is heard of again, or goes.
+
+use super::*;
+
+const REVERTED: &str = "Device.LocalAgent.X_USPAGENT_ChangeReverted!";
+/// Milliseconds until what is heard counts, and until time is up.
+const SETTLED: u64 = 5_000;
+const WINDOW: u64 = 120_000;
+
+fn bench() -> Bench {
+    Bench::new(&subscription("e", "Event", REVERTED, ""))
+}
+
+impl Bench {
+    /// acs disables the WAN.
+    fn cut(&mut self) {
+        self.response(set(false, "Device.IP.Interface.2.", &[("Enable", "false", true)]));
+    }
+
+    fn lose(&mut self) {
+        self.input(Input::Lost { channel: CHANNEL });
+    }
+
+    fn on_trial(&self) -> bool {
+        !self.router.unconfirmed().is_empty()
+    }
+
+    fn wan_is_cut(&self) -> bool {
+        self.router.package_text("network").unwrap().contains("disabled")
+    }
+}
+
+#[test]
+fn a_change_stands_once_the_other_side_answers() {
+    let mut bench = bench();
+    bench.cut();
+    assert!(bench.on_trial() && bench.wan_is_cut());
+    bench.done.clear();
+    bench.pass(SETTLED);
+    assert_eq!(bench.done, [Action::Probe(CHANNEL)]);
+    bench.input(Input::Alive { channel: CHANNEL });
+    assert!(!bench.on_trial());
+    bench.pass(2 * WINDOW);
+    assert!(bench.wan_is_cut());
+    assert_eq!(bench.kept.iter().find(|(what, _)| *what == Kept::Trial).map(|(_, text)| text.as_str()), Some(""));
+}
+
+#[test]
+fn what_was_on_its_way_before_confirms_nothing_and_what_comes_later_does() {
+    let mut bench = bench();
+    bench.cut();
+    bench.pass(SETTLED - 1);
+    bench.input(Input::Alive { channel: CHANNEL });
+    bench.get("Device.DeviceInfo.HostName");
+    assert!(bench.on_trial());
+    bench.pass(1);
+    bench.get("Device.DeviceInfo.HostName");
+    assert!(!bench.on_trial());
+}
+
+#[test]
+fn silence_undoes_the_change_and_the_controller_hears_of_it_when_it_is_back() {
+    let mut bench = bench();
+    bench.cut();
+    bench.lose();
+    bench.pass(WINDOW - 1);
+    assert!(bench.on_trial() && bench.wan_is_cut());
+    bench.done.clear();
+    bench.pass(1);
+    assert!(!bench.on_trial() && !bench.wan_is_cut());
+    assert_eq!(bench.done, [Action::ConfigWritten(vec!["network".into()])]);
+    assert!(bench.sent.is_empty());
+    bench.connect("acs");
+    let (_, notify) = bench.notified().remove(0);
+    let Some(Notification::Event(event)) = notify.notification else { panic!() };
+    assert_eq!(format!("{}{}", event.obj_path, event.event_name), REVERTED);
+    assert_eq!((&*event.params["Packages"], &*event.params["Changes"]), ("network", "network.wan.disabled: 1 -> -"));
+}
+
+#[test]
+fn a_connection_made_anew_counts_once_services_had_their_time() {
+    let mut bench = bench();
+    bench.cut();
+    bench.lose();
+    bench.connect("acs");
+    assert!(bench.on_trial());
+    bench.lose();
+    bench.pass(SETTLED);
+    bench.connect("guest");
+    assert!(bench.on_trial(), "acs asked for it, so it is acs that must be heard");
+    bench.connect("acs");
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}
+
+#[test]
+fn a_probe_is_repeated_while_nobody_answers() {
+    let mut bench = bench();
+    bench.cut();
+    bench.done.clear();
+    bench.pass(SETTLED + 25_000);
+    assert_eq!(bench.done, [Action::Probe(CHANNEL), Action::Probe(CHANNEL), Action::Probe(CHANNEL)]);
+}
+
+#[test]
+fn a_second_change_keeps_what_was_before_the_first() {
+    let mut bench = bench();
+    bench.cut();
+    bench.pass(1_000);
+    bench.response(set(false, "Device.IP.Interface.1.", &[("Enable", "false", true)]));
+    bench.lose();
+    bench.pass(WINDOW - 1);
+    assert!(bench.on_trial());
+    bench.pass(1);
+    assert!(!bench.wan_is_cut());
+}
+
+#[test]
+fn a_trial_outlives_a_start_but_not_many() {
+    let mut bench = bench();
+    bench.cut();
+    for _ in 0..3 {
+        bench.reboot();
+        bench.pass(WINDOW - 1);
+        assert!(bench.on_trial() && bench.wan_is_cut());
+    }
+    bench.reboot();
+    assert!(!bench.on_trial() && !bench.wan_is_cut());
+}
+
+#[test]
+fn after_a_start_a_connection_confirms() {
+    let mut bench = bench();
+    bench.cut();
+    bench.reboot();
+    bench.connect("acs");
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}
+
+#[test]
+fn nothing_is_demanded_that_was_not_there_before_or_is_no_network() {
+    let mut bench = Bench::off("");
+    bench.start();
+    bench.connect_by(Protocol::UnixSocket, CHANNEL, "acs");
+    bench.cut();
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}
+
+#[test]
+fn a_controller_that_removes_itself_is_not_waited_for() {
+    let mut bench = bench();
+    bench.response(set(false, "Device.LocalAgent.Controller.1.", &[("Enable", "false", true)]));
+    assert!(!bench.on_trial());
+}
+
+#[test]
+fn other_changes_are_not_on_trial_and_none_is_where_the_owner_says_so() {
+    let mut bench = bench();
+    bench.response(set(false, "Device.DeviceInfo.", &[("HostName", "new", true)]));
+    bench.response(set(false, "Device.LocalAgent.Controller.1.", &[("ProvisioningCode", "x", true)]));
+    assert!(!bench.on_trial());
+    let text = bench.router.package_text("usp-agent").unwrap();
+    let text = text.replacen("config localagent\n", "config localagent\n\toption ConfirmWindow '0'\n", 1);
+    bench.router.set_package("usp-agent", &text).unwrap();
+    bench.input(Input::ConfigChanged);
+    bench.cut();
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}

@@ -1,0 +1,235 @@
+//! A change that may have cut the way to the controllers is on trial: it stands once a controller that was connected
+//! before is heard of, and is undone when its time is up without that.
+//!
+//! What it changed lies on flash until then, so that a crash or power cut only makes it longer: a trial goes on after a
+//! start, a few times, and then ends the safe way. Only connections over a network are demanded, and of the controllers
+//! that had one: the one that asked for the change, any of them where nobody did. Heard of is whose record comes in, who
+//! is connected anew, or who answers a probe (a broker for the controllers behind it), once services had the time to
+//! take the change up.
+
+use super::channels::{ChannelId, Protocol};
+use super::timers::Timer;
+use super::{Action, Agent, Kept};
+use crate::backend::Backend;
+use crate::backend::uci::{Edit, PackageEdits};
+use crate::model::Committed;
+use std::rc::Rc;
+
+/// Milliseconds that services get to take up a change.
+const SETTLE_MS: u64 = 5_000;
+/// Likewise where the radios start anew.
+const WIRELESS_SETTLE_MS: u64 = 15_000;
+/// Milliseconds between two probes.
+const PROBE_MS: u64 = 10_000;
+/// Milliseconds after which an undoing that failed is tried again.
+const AGAIN_MS: u64 = 10_000;
+/// Starts of the agent that a trial lives through.
+const MAX_STARTS: u32 = 3;
+/// The event that tells of a change that was undone.
+const EVENT: &str = "X_USPAGENT_ChangeReverted!";
+
+/// Options of a controller that decide how it is reached.
+const WAYS: &[&str] = &[
+    "url",
+    "preset",
+    "EndpointID",
+    "Enable",
+    "role",
+    "AllowUnencrypted",
+    "Username",
+    "Password",
+    "ClientID",
+    "ProtocolVersion",
+    "Topic",
+    "ResponseTopicConfigured",
+    "PublishQoS",
+    "ca_file",
+    "certificate",
+    "key",
+];
+/// Sections that are links.
+const LINKS: &[&str] = &["mtp", "controller_mtp", "mqtt", "mqtt_subscription", "stomp", "unix_socket"];
+
+/// A change on trial.
+#[derive(Debug)]
+pub(super) struct Trial {
+    /// Sections of the controllers of which one has to be heard.
+    demanded: Vec<Rc<str>>,
+    /// What comes before this, in milliseconds, may have been on its way when the change was made.
+    settled_ms: u64,
+    /// Starts of the agent since the change.
+    starts: u32,
+}
+
+impl Trial {
+    fn save(&self) -> String {
+        format!("{}\n{}\n", self.starts, self.demanded.join(" "))
+    }
+}
+
+/// Whether these edits may cut the way to a controller.
+pub(super) fn cuts(edits: &PackageEdits) -> bool {
+    match &*edits.base.name {
+        "network" | "wireless" | "firewall" | "dhcp" => true,
+        "usp-agent" => edits.edits.iter().any(|edit| cuts_a_link(edits, edit)),
+        _ => false,
+    }
+}
+
+/// What is new cuts nothing that was there.
+fn cuts_a_link(edits: &PackageEdits, edit: &Edit) -> bool {
+    let (section, option) = match edit {
+        Edit::Add { .. } => return false,
+        Edit::Delete { section } => (section, None),
+        Edit::Set { section, option, .. } => (section, Some(&**option)),
+    };
+    match edits.base.section(section).map(|section| &*section.kind) {
+        Some("controller") => option.is_none_or(|option| WAYS.contains(&option)),
+        Some(kind) => LINKS.contains(&kind) && option != Some("Alias"),
+        None => false,
+    }
+}
+
+impl<B: Backend> Agent<B> {
+    /// Changes are made undoable while there is a connection to lose.
+    pub(super) fn guard_changes(&self) {
+        let guarded = self.settings.confirm_window > 0 && (self.trial.is_some() || !self.reached(None).is_empty());
+        self.model.set_guard(guarded.then_some(cuts));
+    }
+
+    /// The controllers that are connected over a network; of these only where one is given.
+    fn reached(&self, only: Option<&str>) -> Vec<Rc<str>> {
+        let remote = self.channels.all().filter(|(_, link)| link.protocol != Protocol::UnixSocket);
+        let mut reached: Vec<Rc<str>> =
+            remote.flat_map(|(_, link)| link.routes.iter().map(|route| route.controller.clone())).collect();
+        reached.retain(|section| only.is_none_or(|only| **section == *only));
+        crate::order::sort(&mut reached);
+        reached.dedup();
+        reached
+    }
+
+    /// Some of what was written can be undone. The links that were up still are.
+    pub(super) fn on_trial(&mut self, committed: &[Committed]) {
+        let undoable = || committed.iter().filter(|c| c.undoable).flat_map(|c| &c.packages);
+        if undoable().next().is_none() {
+            return;
+        }
+        let (window, settle) = if undoable().any(|package| &**package == "wireless") {
+            (self.window_ms() * 3 / 2, WIRELESS_SETTLE_MS)
+        } else {
+            (self.window_ms(), SETTLE_MS)
+        };
+        let demanded = match self.trial.take() {
+            Some(trial) => trial.demanded,
+            None => match self.reached(self.asking.as_deref()) {
+                nobody if nobody.is_empty() => self.reached(None),
+                who_asked => who_asked,
+            },
+        };
+        log::info!("event=change_on_trial packages={:?} seconds={}", undoable().collect::<Vec<_>>(), window / 1000);
+        self.try_out(Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts: 0 }, window);
+    }
+
+    fn window_ms(&self) -> u64 {
+        u64::from(self.settings.confirm_window) * 1000
+    }
+
+    fn try_out(&mut self, trial: Trial, window_ms: u64) {
+        self.timers.set(Timer::Probe, trial.settled_ms);
+        self.timers.set(Timer::Undo, self.now.monotonic_ms + window_ms);
+        self.actions.push(Action::Keep(Kept::Trial, trial.save()));
+        self.trial = Some(trial);
+    }
+
+    /// Of a controller that is no longer configured nothing is demanded.
+    pub(super) fn judge_trial(&mut self) {
+        let settings = self.settings.clone();
+        let Some(trial) = &mut self.trial else { return };
+        trial.demanded.retain(|section| settings.controller(section).is_some_and(|c| c.enable));
+        if trial.demanded.is_empty() {
+            self.confirm();
+        }
+    }
+
+    /// This controller was heard of.
+    pub(super) fn heard_on_trial(&mut self, controller: &str) {
+        let now = self.now.monotonic_ms;
+        let counts = |trial: &Trial| now >= trial.settled_ms && trial.demanded.iter().any(|c| **c == *controller);
+        if self.trial.as_ref().is_some_and(counts) {
+            log::info!("event=change_confirmed controller={controller}");
+            self.confirm();
+        }
+    }
+
+    /// The other side of this channel is there.
+    pub(super) fn alive(&mut self, channel: ChannelId) {
+        for controller in self.channels.controllers(channel) {
+            self.heard_on_trial(&controller);
+        }
+    }
+
+    /// Asks on every channel that leads to a demanded controller whether somebody is there.
+    pub(super) fn probe(&mut self) {
+        let Some(trial) = &self.trial else { return };
+        let leads = |section: &Rc<str>| trial.demanded.contains(section);
+        let channels: Vec<ChannelId> = self.channels.all().map(|(id, _)| id).collect();
+        let wanted = channels.into_iter().filter(|id| self.channels.controllers(*id).iter().any(leads));
+        self.actions.extend(wanted.map(Action::Probe));
+        self.timers.set(Timer::Probe, self.now.monotonic_ms + PROBE_MS);
+    }
+
+    fn confirm(&mut self) {
+        match self.model.backend().confirm() {
+            Ok(()) => self.end_trial(),
+            // It stays on trial: what is heard next confirms it again.
+            Err(why) => log::error!("event=change_unconfirmed why=\"{why}\""),
+        }
+    }
+
+    fn end_trial(&mut self) {
+        self.trial = None;
+        self.timers.stop(&Timer::Probe);
+        self.timers.stop(&Timer::Undo);
+        self.actions.push(Action::Keep(Kept::Trial, String::new()));
+    }
+
+    /// Time is up: everything is as it was before, and subscribers hear of it once they can be reached.
+    pub(super) async fn undo(&mut self) {
+        let reverted = match self.model.backend().revert().await {
+            Ok(reverted) => reverted,
+            Err(why) => {
+                log::error!("event=change_not_reverted why=\"{why}\" action=again");
+                return self.timers.set(Timer::Undo, self.now.monotonic_ms + AGAIN_MS);
+            }
+        };
+        self.end_trial();
+        log::warn!("event=change_reverted packages={:?} cause=no-controller-was-heard-of", reverted.packages);
+        let params = [("Packages", reverted.packages.join(",")), ("Changes", reverted.changes.join("\n"))];
+        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.event("Device.LocalAgent.", EVENT, params).await;
+        self.after.committed(Committed { packages: reverted.packages, ..Committed::default() });
+    }
+
+    /// What was on trial when the agent ended still is; `kept` is what [`Kept::Trial`] said.
+    pub(super) async fn resume_trial(&mut self, kept: &str) {
+        if self.model.backend().unconfirmed().is_empty() {
+            if !kept.is_empty() {
+                self.confirm();
+            }
+            return;
+        }
+        let mut lines = kept.lines();
+        let starts = lines.next().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
+        let mut demanded: Vec<Rc<str>> = lines.next().unwrap_or_default().split_whitespace().map(Into::into).collect();
+        if demanded.is_empty() {
+            demanded = self.settings.controllers.iter().map(|controller| controller.section.clone()).collect();
+        }
+        if starts > MAX_STARTS || self.settings.confirm_window == 0 {
+            return self.undo().await;
+        }
+        log::warn!("event=change_still_on_trial starts={starts}");
+        let settled_ms = self.now.monotonic_ms;
+        self.try_out(Trial { demanded, settled_ms, starts }, self.window_ms());
+        self.judge_trial();
+    }
+}
