@@ -119,3 +119,32 @@ fn the_shipped_configuration_is_understood() {
     let (links, warnings) = links::links(&package(&suggested), "os::00D09E-1");
     assert_eq!((links.len(), warnings.len()), (5, 0), "{links:#?} {warnings:?}");
 }
+
+#[test]
+fn a_secret_that_is_wrong_is_not_repeated() {
+    let got = warnings("config challenge 'c'\n option Value 'open sesame'\n option Instruction 'ask them'\n");
+    let expected = [
+        "2: config challenge 'c': option Value: it is not base64",
+        "3: config challenge 'c': option Instruction: `ask them` is not base64",
+    ];
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn certificates_count_where_something_enabled_refers_to_them() {
+    let der = rcgen::generate_simple_self_signed(vec!["x.example".into()]).unwrap().cert.der().to_vec();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", crate::base64::encode(&der));
+    let certificate = |name: &str| format!("config certificate '{name}'\n option certificate '{pem}'\n");
+    let more = "config certificate 'off'\n option Enable 0\n option certificate AAAA
+config credential\n option certificate ca\n
+config credential\n option certificate unused\n option Enable 0\n
+config credential\n option certificate off\n
+config controller 'a'\n option EndpointID x\n list Credential ca\n list Credential mine\n
+config localagent\n option TOFUAllowed 1\n option crl_file /etc/crl.pem\n";
+    let text = [certificate("ca"), certificate("mine"), certificate("unused"), more.to_owned()].concat();
+    let keys = keys(&package(&text));
+    let found: Vec<_> = keys.certificates.iter().map(|key| (&*key.section, key.authority)).collect();
+    assert_eq!(found, [("ca", true), ("mine", false)]);
+    assert!(keys.certificates.iter().all(|key| key.der == der));
+    assert!(keys.first_use && &*keys.crl_file == "/etc/crl.pem");
+}
