@@ -462,6 +462,24 @@ async fn a_second_connection_of_a_connected_endpoint_is_refused_with_an_error() 
     join(&folder, &mut link, CONTROLLER).await;
 }
 
+/// A peer that starts anew is there before anybody has read that its old connection ended.
+#[tokio::test]
+async fn a_peer_that_comes_back_at_once_is_let_in() {
+    let folder = Folder::new();
+    let mut link = server(&folder);
+    let (old, first) = join(&folder, &mut link, CONTROLLER).await;
+    let mut second = reach(&folder).await;
+    second.say(HANDSHAKE, CONTROLLER.as_bytes()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(first);
+    assert_eq!(link.lost().await.0, old);
+    let (new, _) = link.connected().await;
+    second.expect(HANDSHAKE, OWN_ID.as_bytes()).await;
+    second.say(RECORD, b"here again").await;
+    let (channel, bytes, _) = link.record().await;
+    assert_eq!((channel, &bytes[..]), (new, &b"here again"[..]));
+}
+
 #[tokio::test]
 async fn a_peer_that_takes_nothing_does_not_delay_the_others() {
     let folder = Folder::new();

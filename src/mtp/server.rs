@@ -17,6 +17,11 @@ pub const MAX_SESSIONS: usize = 16;
 pub const MAX_HANDSHAKES: usize = 8;
 /// Between two tries to listen on an address that is taken.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// How often, and after what time each, a peer whose place is taken is looked at again before it is refused: its older
+/// session may be saying goodbye, or have ended without anybody having read that yet.
+const LOOKS: u8 = 5;
+/// See [`LOOKS`].
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Refused handshakes told of per [`REFUSALS_WINDOW`]: anybody can cause one.
 const REFUSALS_TOLD: u32 = 10;
 /// See [`REFUSALS_TOLD`].
@@ -61,7 +66,8 @@ struct Server {
     desk: Desk,
     seats: Vec<Seat>,
     sessions: JoinSet<(Channel, End)>,
-    handshakes: JoinSet<Greeted>,
+    /// Each with how often its peer was looked at already.
+    handshakes: JoinSet<(u8, Greeted)>,
     /// Those of `handshakes` that go on, oldest first.
     greeting: VecDeque<AbortHandle>,
     farewells: JoinSet<()>,
@@ -125,7 +131,7 @@ impl Server {
             tokio::select! {
                 biased;
                 Some(Ok((channel, end))) = self.sessions.join_next() => self.session_ended(channel, end),
-                Some(greeted) = self.handshakes.join_next() => if let Ok(greeted) = greeted { self.greeted(greeted) },
+                Some(greeted) = self.handshakes.join_next() => if let Ok((looks, greeted)) = greeted { self.greeted(looks, greeted) },
                 Some(_) = self.farewells.join_next() => {}
                 command = self.desk.command() => match command {
                     Some(LinkCommand::Shutdown) | None => return self.shut_down().await,
@@ -141,18 +147,22 @@ impl Server {
     }
 
     fn arrived(&mut self, greeting: Task<'static, Greeted>) {
+        self.greet(0, greeting);
+    }
+
+    fn greet(&mut self, looks: u8, greeting: Task<'static, Greeted>) {
         self.greeting.retain(|handshake| !handshake.is_finished());
         // The oldest gives way: a peer in earnest is through in a moment, and one that says nothing keeps nobody out.
         if self.greeting.len() >= MAX_HANDSHAKES {
             self.greeting.pop_front().inspect(AbortHandle::abort);
         }
-        self.greeting.push_back(self.handshakes.spawn(greeting));
+        self.greeting.push_back(self.handshakes.spawn(async move { (looks, greeting.await) }));
     }
 
-    fn greeted(&mut self, greeted: Greeted) {
+    fn greeted(&mut self, looks: u8, greeted: Greeted) {
         match greeted {
             Err(why) => self.tell_refusal(why),
-            Ok((guest, peer)) => self.admit(guest, peer),
+            Ok((guest, peer)) => self.admit(looks, guest, peer),
         }
     }
 
@@ -167,13 +177,20 @@ impl Server {
     }
 
     /// At most one session per peer (R-WS.4).
-    fn admit(&mut self, guest: Box<dyn Guest>, mut peer: Peer) {
+    fn admit(&mut self, looks: u8, guest: Box<dyn Guest>, mut peer: Peer) {
         peer.accepted = true;
         let name = peer.endpoint_id.as_deref().unwrap_or_default();
         // Who is let in on first use has proven nothing but that he holds some key.
         let proven = !peer.standing.first_use && peer.certificate_ids.iter().any(|id| &**id == name);
         let older = self.seats.iter().find(|seat| !name.is_empty() && seat.endpoint_id.as_deref() == Some(name));
         match older {
+            Some(_) if !self.host.newer_wins() && looks < LOOKS => {
+                let later = async move {
+                    sleep(LOOK_AGAIN).await;
+                    Ok((guest, peer))
+                };
+                return self.greet(looks + 1, Box::pin(later));
+            }
             Some(_) if !self.host.newer_wins() => {
                 self.tell_refusal(format!("{} was turned away: {name} is connected already", peer.address));
                 return self.turn_away(guest, POLICY, "this endpoint id is connected already");
