@@ -11,9 +11,12 @@ object Device.IP.
   ULAPrefix   = uci network.globals.ula_prefix
 
 object Device.IP.Diagnostics.
-  IPv4PingSupported = list /proc/sys/net/ipv4 | exists
-  IPv6PingSupported = list /proc/sys/net/ipv6 | exists
-  IPPing()          = operation ip_ping
+  IPv4PingSupported       = list /proc/sys/net/ipv4 | exists
+  IPv6PingSupported       = list /proc/sys/net/ipv6 | exists
+  IPPing()                = operation ip_ping
+  IPv4TraceRouteSupported = list /proc/sys/net/ipv4 | exists
+  IPv6TraceRouteSupported = list /proc/sys/net/ipv6 | exists
+  TraceRoute()            = operation trace_route
 
 live ubus network.interface dump on event network.interface
 

@@ -65,6 +65,8 @@ mod stomp_broker;
 mod supported;
 #[path = "conformance/tester.rs"]
 mod tester;
+#[path = "conformance/trace.rs"]
+mod trace;
 #[path = "conformance/trust.rs"]
 mod trust;
 #[path = "conformance/unix_socket.rs"]

@@ -1,4 +1,4 @@
-//! TP-469 1.61, 1.62, 1.64, 1.65, 1.79, 1.91, 1.92 and 1.100: Operate.
+//! TP-469 1.61, 1.62, 1.64, 1.65, 1.79, 1.91 and 1.100: Operate.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn subscribe(t: &mut Bench, id: &str, command: &str) {
 }
 
 /// The path of the Request that an asynchronous command started.
-fn request_path(result: &OperationResult, command: &str) -> String {
+pub fn request_path(result: &OperationResult, command: &str) -> String {
     assert_eq!(result.executed_command, command);
     let Some(OperationResp::ReqObjPath(path)) = &result.operation_resp else { panic!("not req_obj_path: {result:?}") };
     let number = path.strip_prefix("Device.LocalAgent.Request.").expect("a Request");

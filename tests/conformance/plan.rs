@@ -6,13 +6,10 @@ use crate::bench::Second;
 use crate::cases::{Case, PLAIN, Run, case};
 use crate::place::WEBSOCKET;
 use crate::secure::Credential;
-use crate::{access, add, delete, get, instances, notify, operate, secure, set, supported, trust};
+use crate::{access, add, delete, get, instances, notify, operate, secure, set, supported, trace, trust};
 
 const TRUSTED: Option<Second> = Some(Second::Trusted);
 const UNTRUSTED: Option<Second> = Some(Second::Untrusted);
-
-const NO_TRACE_ROUTE: &str = "Device.IP.Diagnostics.TraceRoute() is not in the data model, and no other asynchronous command there has arguments \
-    with defaults that show from outside";
 
 const NO_SESSION_CONTEXT: &str = "conditional: the agent does not support USP session contexts";
 
@@ -106,7 +103,7 @@ pub const CASES: &[Case] = &[
     case!("1.89", "Get message using max_depth", get::max_depth),
     case!("1.90", "Delete message with search expression that matches no objects", delete::search_expression_that_matches_no_objects),
     case!("1.91", "Unknown arguments in an Operate message", operate::unknown_arguments),
-    Case { id: "1.92", title: "Agent uses default values for Operate arguments", run: Run::No(NO_TRACE_ROUTE), ..PLAIN },
+    case!("1.92", "Agent uses default values for Operate arguments", trace::default_values, waits: true),
     case!("1.93", "Subscription using TriggerAction Config", notify::trigger_action_config),
     case!("1.94", "Subscription using TriggerAction NotifyAndConfig", notify::trigger_action_notify_and_config),
     case!("1.95", "Add message with search expression", add::search_expression, second: TRUSTED),

@@ -3,22 +3,17 @@
 //! Uses the kernel's ICMP datagram sockets, and raw ones where `net.ipv4.ping_group_range` forbids those. Echoes go out
 //! one after the other: the next when the last is answered or its time is over. Dropping the future cancels it.
 
+use super::icmp::{self, Arguments, HEADER, Kind, MAX_IP_HEADER, Version, is_unreachable, resolve};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, socket_with, sockopt};
+use rustix::net::{SocketType, sockopt};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Time between an answer and the next echo: a test is no flood.
 pub const PAUSE: Duration = Duration::from_millis(50);
-
-/// Bytes of an ICMP echo before its data.
-const HEADER: usize = 8;
-/// Bytes before the ICMP header that a raw IPv4 socket may deliver.
-const MAX_IP_HEADER: usize = 60;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +32,6 @@ pub struct Request {
     pub size: u16,
     /// DiffServ codepoint, 0 to 63.
     pub dscp: u8,
-}
-
-/// ProtocolVersion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Version {
-    Any,
-    IPv4,
-    IPv6,
 }
 
 /// How it ended; the names are those of the parameter Status.
@@ -84,20 +70,15 @@ impl Request {
     /// Reads the arguments of the command; they were checked against the standard before. `device` is what the
     /// argument Interface stands for.
     pub fn from_input(input: &[(String, String)], device: Option<String>) -> Self {
-        let text = |name: &str| input.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str());
-        let number = |name: &str, missing: u32| text(name).parse().unwrap_or(missing);
+        let given = Arguments(input);
         Self {
-            host: text("Host").to_owned(),
-            version: match text("ProtocolVersion") {
-                "IPv4" => Version::IPv4,
-                "IPv6" => Version::IPv6,
-                _ => Version::Any,
-            },
+            host: given.text("Host").to_owned(),
+            version: Version::parse(given.text("ProtocolVersion")),
             device,
-            repetitions: number("NumberOfRepetitions", 1),
-            timeout: Duration::from_millis(number("Timeout", 1000).into()),
-            size: u16::try_from(number("DataBlockSize", 32)).unwrap_or(u16::MAX),
-            dscp: u8::try_from(number("DSCP", 0)).unwrap_or(0),
+            repetitions: given.number("NumberOfRepetitions", 1),
+            timeout: Duration::from_millis(given.number("Timeout", 1000).into()),
+            size: u16::try_from(given.number("DataBlockSize", 32)).unwrap_or(u16::MAX),
+            dscp: u8::try_from(given.number("DSCP", 0)).unwrap_or(0),
         }
     }
 }
@@ -173,22 +154,6 @@ pub async fn run(request: &Request) -> Report {
     report
 }
 
-async fn resolve(host: &str, version: Version) -> Option<IpAddr> {
-    let fits = |address: &IpAddr| match version {
-        Version::Any => true,
-        Version::IPv4 => address.is_ipv4(),
-        Version::IPv6 => address.is_ipv6(),
-    };
-    if let Ok(address) = host.parse() {
-        return Some(address).filter(fits);
-    }
-    tokio::net::lookup_host((host, 0)).await.ok()?.map(|address| address.ip()).find(fits)
-}
-
-fn is_unreachable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
-}
-
 /// A socket that sends echoes to one address.
 struct Echo {
     /// An ICMP socket; tokio's type for datagrams does for it.
@@ -201,31 +166,16 @@ struct Echo {
 
 impl Echo {
     fn open(address: IpAddr, request: &Request) -> io::Result<Self> {
-        static COUNT: AtomicU16 = AtomicU16::new(1);
-        let (family, protocol) = match address {
-            IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
-            IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
-        };
-        let socket = icmp_socket(family, protocol)?;
-        let traffic_class = request.dscp << 2;
-        match address {
-            IpAddr::V4(_) => sockopt::set_ip_tos(&socket, traffic_class)?,
-            IpAddr::V6(_) => sockopt::set_ipv6_tclass(&socket, traffic_class.into())?,
-        }
-        let socket = UdpSocket::from_std(socket)?;
-        if let Some(device) = &request.device {
-            socket.bind_device(Some(device.as_bytes()))?;
-        }
-        let process = std::process::id().to_be_bytes();
-        let identifier = u16::from_be_bytes([process[2], process[3]]) ^ COUNT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { socket, target: SocketAddr::new(address, 0), identifier, size: request.size.into() })
+        let socket = icmp::socket(Kind::Echo, address, request.device.as_deref(), request.dscp)?;
+        let (target, identifier) = (SocketAddr::new(address, 0), icmp::identifier());
+        Ok(Self { socket, target, identifier, size: request.size.into() })
     }
 
     /// One echo: its round trip, None where no answer came in time.
     async fn once(&self, sequence: u32, timeout: Duration) -> io::Result<Option<Duration>> {
         let [.., high, low] = sequence.to_be_bytes();
         let sequence = [high, low];
-        let message = self.message(sequence);
+        let message = icmp::echo(self.target.is_ipv4(), self.identifier, sequence, self.size);
         let sent = Instant::now();
         self.socket.send_to(&message, self.target).await?;
         let mut buffer = vec![0; MAX_IP_HEADER + HEADER + self.size];
@@ -241,25 +191,10 @@ impl Echo {
         Ok(None)
     }
 
-    fn message(&self, sequence: [u8; 2]) -> Vec<u8> {
-        let kind = if self.target.is_ipv4() { 8 } else { 128 };
-        let [high, low] = self.identifier.to_be_bytes();
-        let mut message = vec![kind, 0, 0, 0, high, low, sequence[0], sequence[1]];
-        message.extend((0..self.size).map(|at| b'a' + (at % 23) as u8));
-        if self.target.is_ipv4() {
-            let sum = checksum(&message);
-            message.splice(2..4, sum.to_be_bytes());
-        }
-        message
-    }
-
     /// Whether a received packet answers the echo of this sequence number. The kernel gave a datagram socket an
     /// identifier of its own and delivers only what carries it, so there the data alone is compared.
     fn answers(&self, packet: &[u8], sequence: [u8; 2]) -> bool {
-        let icmp = match packet.first() {
-            Some(first) if self.target.is_ipv4() && first >> 4 == 4 => packet.get(usize::from(first & 15) * 4..),
-            _ => Some(packet),
-        };
+        let icmp = icmp::behind_ip_header(self.target.is_ipv4(), packet);
         let Some([kind, 0, _, _, id_high, id_low, high, low, data @ ..]) = icmp else { return false };
         let raw = self.is_raw();
         let ours = !raw || [*id_high, *id_low] == self.identifier.to_be_bytes();
@@ -272,23 +207,6 @@ impl Echo {
     fn is_raw(&self) -> bool {
         sockopt::socket_type(&self.socket).is_ok_and(|kind| kind == SocketType::RAW)
     }
-}
-
-fn icmp_socket(family: AddressFamily, protocol: Protocol) -> io::Result<std::net::UdpSocket> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let datagram = socket_with(family, SocketType::DGRAM, flags, Some(protocol));
-    let socket = datagram.or_else(|_| socket_with(family, SocketType::RAW, flags, Some(protocol)))?;
-    Ok(socket.into())
-}
-
-/// The checksum of RFC 1071 over a message whose checksum field is zero.
-fn checksum(message: &[u8]) -> u16 {
-    let words = message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
-    let mut sum: u32 = words.fold(0, |sum, word| sum.wrapping_add(word));
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -353,11 +271,5 @@ mod tests {
         let report = run_now(&lost);
         assert_eq!((report.answered, report.failures), (Times::default(), 3));
         assert_eq!(output(&report.output(), "AverageResponseTime"), "0");
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_rfc_1071() {
-        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
-        assert_eq!(checksum(&[0xff]), !0xff00);
     }
 }

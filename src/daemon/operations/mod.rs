@@ -11,7 +11,9 @@ use std::collections::HashMap;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::{AbortHandle, spawn_local};
 
+pub mod icmp;
 pub mod ip_ping;
+pub mod trace_route;
 
 /// Results that wait to be told at most; operations wait then.
 const MAX_DONE: usize = 8;
@@ -46,6 +48,7 @@ impl Operations {
         let task = spawn_local(async move {
             let outcome = match work {
                 Ok(Work::Ping(ping)) => Ok(ip_ping::run(&ping).await.output()),
+                Ok(Work::Trace(trace)) => Ok(trace_route::run(&trace).await.output()),
                 Err(fault) => Err(fault),
             };
             let _ = done.send(Done { request, outcome }).await;
@@ -77,11 +80,13 @@ impl Operations {
 /// What an operation is to do, with everything it needs of the model.
 enum Work {
     Ping(ip_ping::Request),
+    Trace(trace_route::Request),
 }
 
 async fn prepare(name: &str, path: &str, input: &[(String, String)], model: &Model<Router>) -> Result<Work, Fault> {
     match name {
         "ip_ping" => Ok(Work::Ping(ip_ping::Request::from_input(input, device(input, model).await?))),
+        "trace_route" => Ok(Work::Trace(trace_route::Request::from_input(input, device(input, model).await?))),
         _ => Err(Fault::new(Code::CommandFailure, format!("{path} is not implemented here"))),
     }
 }
