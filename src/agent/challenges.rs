@@ -85,7 +85,7 @@ impl Challenges {
         text
     }
 
-    /// Takes back what [`Challenges::save`] gave. The time the agent was away does not count.
+    /// Takes back what was kept over a restart. The time the agent was away does not count.
     pub fn load(&mut self, text: &str, now_ms: u64) {
         for line in text.lines().take(super::trust::MAX_ROWS) {
             let mut words = line.splitn(3, ' ');
