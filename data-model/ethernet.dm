@@ -1,5 +1,7 @@
 # Sockets of the router, and the layer-2 devices that IP interfaces stand on.
 
+live ubus netlink link on event netlink.link
+
 # Network devices with hardware behind them: not the ports a switch has towards the CPU, not Wi-Fi, not modems.
 table Device.Ethernet.Interface.{i}.
   each list /sys/class/net where link /sys/class/net/{key}/phy80211 == "" where file /sys/class/net/{key}/dsa/tagging == "" where file /sys/class/net/{key}/type == 1 where link /sys/class/net/{key}/device
@@ -20,20 +22,20 @@ table Device.Ethernet.Interface.{i}.
                    or text Unknown
 
 object Device.Ethernet.Interface.{i}.Stats.
-  let stats = ubus network.device status /{key}/statistics
+  let stats = ubus netlink link /link[dev={key}]/statistics
 
-  BytesSent                = $stats /tx_bytes   or file /sys/class/net/{key}/statistics/tx_bytes
-  BytesReceived            = $stats /rx_bytes   or file /sys/class/net/{key}/statistics/rx_bytes
-  PacketsSent              = $stats /tx_packets or file /sys/class/net/{key}/statistics/tx_packets
-  PacketsReceived          = $stats /rx_packets or file /sys/class/net/{key}/statistics/rx_packets
-  ErrorsSent               = $stats /tx_errors  or file /sys/class/net/{key}/statistics/tx_errors
-  ErrorsReceived           = $stats /rx_errors  or file /sys/class/net/{key}/statistics/rx_errors
-  DiscardPacketsSent       = $stats /tx_dropped or file /sys/class/net/{key}/statistics/tx_dropped
-  DiscardPacketsReceived   = $stats /rx_dropped or file /sys/class/net/{key}/statistics/rx_dropped
-  MulticastPacketsReceived = $stats /multicast  or file /sys/class/net/{key}/statistics/multicast
-  Collisions               = $stats /collisions or file /sys/class/net/{key}/statistics/collisions
+  BytesSent                = $stats /tx_bytes
+  BytesReceived            = $stats /rx_bytes
+  PacketsSent              = $stats /tx_packets
+  PacketsReceived          = $stats /rx_packets
+  ErrorsSent               = $stats /tx_errors
+  ErrorsReceived           = $stats /rx_errors
+  DiscardPacketsSent       = $stats /tx_dropped
+  DiscardPacketsReceived   = $stats /rx_dropped
+  MulticastPacketsReceived = $stats /multicast
+  Collisions               = $stats /collisions
 
-# One per device that an IP interface names: a socket, a bridge, a VLAN.
+# One per device that an IP interface or a VLAN stands on: a socket, a bridge.
 table Device.Ethernet.Link.{i}.
   each native ethernet.links
 
@@ -41,20 +43,55 @@ table Device.Ethernet.Link.{i}.
   Status      = file /sys/class/net/{key}/operstate | map up:Up down:Down dormant:Dormant lowerlayerdown:LowerLayerDown notpresent:NotPresent *:Unknown
              or text NotPresent
   Name        = key
-  # A bridge stands on bridge ports, which are not Ethernet interfaces.
+  # A bridge stands on its own port, the one that has its name.
   LowerLayers = key | ref Device.Ethernet.Interface.{i}.
+             or key | ref Device.Bridging.Bridge.{i}.Port.{i}.
   MTU         = file /sys/class/net/{key}/mtu
   MACAddress  = file /sys/class/net/{key}/address | upper
 
 object Device.Ethernet.Link.{i}.Stats.
-  let stats = ubus network.device status /{key}/statistics
+  let stats = ubus netlink link /link[dev={key}]/statistics
 
-  BytesSent                = $stats /tx_bytes   or file /sys/class/net/{key}/statistics/tx_bytes
-  BytesReceived            = $stats /rx_bytes   or file /sys/class/net/{key}/statistics/rx_bytes
-  PacketsSent              = $stats /tx_packets or file /sys/class/net/{key}/statistics/tx_packets
-  PacketsReceived          = $stats /rx_packets or file /sys/class/net/{key}/statistics/rx_packets
-  ErrorsSent               = $stats /tx_errors  or file /sys/class/net/{key}/statistics/tx_errors
-  ErrorsReceived           = $stats /rx_errors  or file /sys/class/net/{key}/statistics/rx_errors
-  DiscardPacketsSent       = $stats /tx_dropped or file /sys/class/net/{key}/statistics/tx_dropped
-  DiscardPacketsReceived   = $stats /rx_dropped or file /sys/class/net/{key}/statistics/rx_dropped
-  MulticastPacketsReceived = $stats /multicast  or file /sys/class/net/{key}/statistics/multicast
+  BytesSent                = $stats /tx_bytes
+  BytesReceived            = $stats /rx_bytes
+  PacketsSent              = $stats /tx_packets
+  PacketsReceived          = $stats /rx_packets
+  ErrorsSent               = $stats /tx_errors
+  ErrorsReceived           = $stats /rx_errors
+  DiscardPacketsSent       = $stats /tx_dropped
+  DiscardPacketsReceived   = $stats /rx_dropped
+  MulticastPacketsReceived = $stats /multicast
+
+# VLANs that IP interfaces stand on: those with a section of their own, and those that are only named (`eth0.5`).
+table Device.Ethernet.VLANTermination.{i}.
+  each uci network.device where option type == 8021q
+  each uci network.device where option type == 8021ad
+  each native ethernet.vlans
+  new set type 8021q
+  new set name {key}
+  let dev  = option name or key
+  let link = ubus netlink link /link[dev={dev}]
+
+  Enable      = option enabled | default 1
+  Status      = $link /operstate | map up:Up down:Down dormant:Dormant lowerlayerdown:LowerLayerDown *:Unknown
+             or text NotPresent
+  Name        = $dev
+  LowerLayers = option ifname | ref Device.Ethernet.Link.{i}.
+             or item /base | ref Device.Ethernet.Link.{i}.
+  VLANID      = option vid
+             or item /vid
+  TPID        = option type | map 8021q:33024 8021ad:34984
+             or text 33024
+
+object Device.Ethernet.VLANTermination.{i}.Stats.
+  let stats = $link /statistics
+
+  BytesSent                = $stats /tx_bytes
+  BytesReceived            = $stats /rx_bytes
+  PacketsSent              = $stats /tx_packets
+  PacketsReceived          = $stats /rx_packets
+  ErrorsSent               = $stats /tx_errors
+  ErrorsReceived           = $stats /rx_errors
+  DiscardPacketsSent       = $stats /tx_dropped
+  DiscardPacketsReceived   = $stats /rx_dropped
+  MulticastPacketsReceived = $stats /multicast

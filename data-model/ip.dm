@@ -33,10 +33,9 @@ table Device.IP.Interface.{i}.
              or text Down
   Name        = key
   LastChange  = $if /uptime
-  LowerLayers = option device | ref Device.Ethernet.Link.{i}.
-             or $if /device | ref Device.Ethernet.Link.{i}.
+  LowerLayers = native ip.lower_layers
   IPv6Enable  = ubus network.device status /{l3}/ipv6
-  MaxMTUSize  = ubus network.device status /{l3}/mtu
+  MaxMTUSize  = ubus netlink link /link[dev={l3}]/mtu
   Type        = $l3 | map lo:Loopback
              or $if /proto | map 6in4:Tunnel 6to4:Tunnel 6rd:Tunnel dslite:Tunnel map:Tunnel gre:Tunnel ipip:Tunnel *:Normal
   Loopback    = $l3 | map lo:1 *:0
@@ -44,7 +43,7 @@ table Device.IP.Interface.{i}.
   Reset()     = ubus network.interface.{key} restart
 
 object Device.IP.Interface.{i}.Stats.
-  let stats = ubus network.device status /{l3}/statistics
+  let stats = ubus netlink link /link[dev={l3}]/statistics
 
   BytesSent                = $stats /tx_bytes
   BytesReceived            = $stats /rx_bytes

@@ -42,7 +42,7 @@ table Device.WiFi.SSID.{i}.
   let radio  = option device
   let name   = native uci.section
   let ifname = ubus network.wireless status /{radio}/interfaces[section={name}]/ifname or option ifname
-  let stats  = ubus network.device status /{ifname}/statistics
+  let stats  = ubus netlink link /link[dev={ifname}]/statistics
 
   Enable      = option disabled | default 0 | not
   Status      = ubus hostapd.{ifname} get_status /status | map ENABLED:Up *:Down
@@ -56,15 +56,15 @@ table Device.WiFi.SSID.{i}.
   SSID        = option ssid
 
 object Device.WiFi.SSID.{i}.Stats.
-  BytesSent                = $stats /tx_bytes   or file /sys/class/net/{ifname}/statistics/tx_bytes
-  BytesReceived            = $stats /rx_bytes   or file /sys/class/net/{ifname}/statistics/rx_bytes
-  PacketsSent              = $stats /tx_packets or file /sys/class/net/{ifname}/statistics/tx_packets
-  PacketsReceived          = $stats /rx_packets or file /sys/class/net/{ifname}/statistics/rx_packets
-  ErrorsSent               = $stats /tx_errors  or file /sys/class/net/{ifname}/statistics/tx_errors
-  ErrorsReceived           = $stats /rx_errors  or file /sys/class/net/{ifname}/statistics/rx_errors
-  DiscardPacketsSent       = $stats /tx_dropped or file /sys/class/net/{ifname}/statistics/tx_dropped
-  DiscardPacketsReceived   = $stats /rx_dropped or file /sys/class/net/{ifname}/statistics/rx_dropped
-  MulticastPacketsReceived = $stats /multicast  or file /sys/class/net/{ifname}/statistics/multicast
+  BytesSent                = $stats /tx_bytes
+  BytesReceived            = $stats /rx_bytes
+  PacketsSent              = $stats /tx_packets
+  PacketsReceived          = $stats /rx_packets
+  ErrorsSent               = $stats /tx_errors
+  ErrorsReceived           = $stats /rx_errors
+  DiscardPacketsSent       = $stats /tx_dropped
+  DiscardPacketsReceived   = $stats /rx_dropped
+  MulticastPacketsReceived = $stats /multicast
 
 table Device.WiFi.AccessPoint.{i}.
   each uci wireless.wifi-iface where option mode == ap

@@ -151,7 +151,8 @@ impl<'a> Eval<'a> {
         self.find_row(table, &mut |row| &*row.key == key)
     }
 
-    fn find_row(&self, table: ObjectId, wanted: &mut dyn FnMut(&Rc<Row>) -> bool) -> Option<Rc<Row>> {
+    /// The first of all rows of `table`, in whatever rows, that is wanted.
+    pub fn find_row(&self, table: ObjectId, wanted: &mut dyn FnMut(&Rc<Row>) -> bool) -> Option<Rc<Row>> {
         let mut above = self.schema[table].parent;
         while let Some(id) = above.filter(|&id| !self.schema[id].table) {
             above = self.schema[id].parent;

@@ -3,7 +3,7 @@
 use super::eval::{Eval, Row, Scope};
 use super::schema::{Kind, ObjectId, Param, Schema};
 use super::value;
-use super::{Permit, Rights};
+use super::{Everything, Permit, Rights};
 use crate::path::{self, Condition, Dialect, Expression, Follow, Leaf, Path, Scalar, Step, Which};
 use crate::usp::fault::{Code, Fault};
 use std::borrow::Cow;
@@ -63,6 +63,13 @@ pub fn resolve<'p>(eval: &Eval<'_>, permit: &dyn Permit, path: &Path<'p>) -> Res
         Some(object) if unseen(permit, eval.schema, object) => Err(unsupported(path.text)),
         _ => Ok(resolved),
     }
+}
+
+/// The row a reference names, by instance number or by unique key; with or without its final dot.
+pub fn row_at(eval: &Eval<'_>, reference: &str) -> Option<Rc<Row>> {
+    let dotted = format!("{}.", reference.trim_end_matches('.'));
+    let node = resolve(eval, &Everything, &parse(&dotted).ok()?).ok()?.nodes.into_iter().find(|n| !n.at_table)?;
+    node.row.filter(|row| row.object == node.object)
 }
 
 /// The caller has no right on this object of the supported model, nor on anything in it: for him it does not exist.

@@ -1,10 +1,9 @@
 //! How one change becomes edits of UCI sections: values on their way back through the filters, new rows, removed rows.
 
-use super::Everything;
 use super::eval::{Eval, Scope};
 use super::native;
 use super::pipeline::{invert, stored};
-use super::resolve::{self, Node, resolve};
+use super::resolve::{self, Node};
 use super::schema::{ObjectId, Param};
 use super::source::{Filter, Pipeline, RowSource, Source};
 use crate::backend::uci::{self, Edit, OptValue, Package};
@@ -99,11 +98,7 @@ fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str) -> Re
 /// The key of the row a reference names: by instance number, or by unique key.
 fn key_of(scope: &Scope<'_>, table: &str, reference: &str) -> Option<String> {
     let table = scope.eval.schema.find(table)?;
-    let dotted = format!("{}.", reference.trim_end_matches('.'));
-    let path = resolve::parse(&dotted).ok()?;
-    let resolved = resolve(scope.eval, &Everything, &path).ok()?;
-    let node = resolved.nodes.into_iter().find(|n| n.object == table && !n.at_table)?;
-    node.row.map(|row| row.key.to_string())
+    resolve::row_at(scope.eval, reference).filter(|row| row.object == table).map(|row| row.key.to_string())
 }
 
 fn option_value(

@@ -14,15 +14,22 @@ pub(super) fn statistics(device: &Json) -> Map<String, Json> {
     counters.as_object().cloned().unwrap_or_default()
 }
 
-/// The answers about devices as netifd gives them.
+/// The answers about devices as netifd and the kernel give them.
 pub(super) fn complete_devices(answers: &mut Json) {
+    let mut links = Vec::new();
     let devices = answers.pointer_mut("/network.device/status/?name").and_then(Json::as_object_mut);
-    for device in devices.into_iter().flatten().map(|(_, device)| device) {
+    for (name, device) in devices.into_iter().flatten() {
         device["statistics"] = statistics(device).into();
         device["present"] = true.into();
         device["ipv6"] = true.into();
         device["autoneg"] = (device["hardware"] == true).into();
+        let operstate = if device["carrier"] == true { "up" } else { "down" };
+        links.push(json!({
+            "dev": name, "address": device["macaddr"], "mtu": device["mtu"], "operstate": operstate,
+            "master": device["master"], "statistics": device["statistics"],
+        }));
     }
+    answers["netlink"]["link"] = json!({ "link": links });
 }
 
 /// The names of all interfaces.

@@ -1,4 +1,4 @@
-//! Sockets: whether they are in use, which of them leads to the world, and the devices IP interfaces stand on.
+//! Sockets: whether they are in use, and which of them leads to the world.
 
 use super::network::upstream_devices;
 use crate::backend::uci::OptValue;
@@ -51,18 +51,4 @@ pub(super) fn upstream(scope: &Scope<'_>) -> Option<Value> {
 fn board_wan(scope: &Scope<'_>) -> Option<String> {
     let board: serde_json::Value = serde_json::from_str(scope.file("/etc/board.json")?).ok()?;
     board.pointer("/network/wan/device").and_then(|d| d.as_str()).map(str::to_string)
-}
-
-/// Every layer-2 device that an interface of /etc/config/network names, once.
-pub(super) fn links(scope: &Scope<'_>) -> Vec<(String, Value)> {
-    let Some(package) = scope.uci("network") else { return Vec::new() };
-    let named = package.of_kind("interface").flat_map(|s| s.list("device").iter().flat_map(|d| d.split_whitespace()));
-    let mut links: Vec<(String, Value)> = Vec::new();
-    // `@wan` stands on another interface, `/dev/ttyUSB0` is no network device, `lo` has no link layer.
-    for device in named.filter(|d| !d.starts_with(['@', '/']) && *d != "lo") {
-        if !links.iter().any(|(known, _)| known == device) {
-            links.push((device.to_string(), Value::Null));
-        }
-    }
-    links
 }

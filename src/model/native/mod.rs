@@ -1,5 +1,6 @@
 //! Mapping rows that need logic: one Rust function each, by the name the row gives.
 
+mod bridge;
 mod cpu;
 mod device;
 mod dhcp_pool;
@@ -7,6 +8,7 @@ mod ethernet;
 mod hosts;
 mod ipv4;
 mod leases;
+mod link;
 mod network;
 mod row;
 mod time;
@@ -36,6 +38,10 @@ pub type Delete = fn(&Scope<'_>, &mut Staging) -> Result<(), Fault>;
 /// Values: name, how it is read, how it is written where it can be.
 #[rustfmt::skip]
 const VALUES: &[(&str, Read, Option<Write>)] = &[
+    ("bridge.lower_layers", bridge::lower_layers, None),
+    ("bridge.management", bridge::management, None),
+    ("bridge.pvid", bridge::pvid, None),
+    ("bridge.untagged", bridge::untagged, Some(bridge::set_untagged)),
     ("controller.untrusted", trust::untrusted, None),
     ("cpu.usage", cpu::usage, None),
     ("device.label_mac", device::label_mac, None),
@@ -51,6 +57,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
     ("ethernet.upstream", ethernet::upstream, None),
+    ("ip.lower_layers", link::ip_lower_layers, Some(link::set_ip_lower_layers)),
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
@@ -77,10 +84,13 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
 
 /// Tables.
 const ROWS: &[(&str, Rows)] = &[
+    ("bridge.vlan_ports", bridge::vlan_ports),
     ("dhcp.clients", leases::clients),
-    ("ethernet.links", ethernet::links),
+    ("ethernet.links", link::links),
+    ("ethernet.vlans", link::vlans),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
+    ("stack.rows", link::stack),
     ("time.ntp", time::ntp),
 ];
 
