@@ -35,7 +35,7 @@ use usp_agent::model::schema::{Access, ParamSource, Schema};
 use usp_agent::model::source::{Filter, Source};
 
 fn schema() -> Schema {
-    Schema::built_in(&|name| native::write(name).is_some()).unwrap()
+    Schema::built_in(&native::writes).unwrap()
 }
 
 fn cases() -> Vec<Case> {

@@ -37,5 +37,5 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 fn writes(name: &str) -> bool {
-    native::write(name).is_some()
+    native::writes(name)
 }

@@ -39,7 +39,7 @@ impl Daemon {
         let store = Store::open(&place.state);
         let (router, changes) = router(&options, place).await?;
         router.watch(&Watch::Event("network.interface".into()));
-        let (schema, refused) = dropin::load(&dropin::FOLDERS, &root, &|name| native::write(name).is_some());
+        let (schema, refused) = dropin::load(&dropin::FOLDERS, &root, &native::writes);
         for refusal in &refused {
             log::error!("data-model=refused {refusal}");
         }

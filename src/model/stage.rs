@@ -49,11 +49,11 @@ pub(super) fn staged(
     value: &str,
     staging: &mut Staging,
 ) -> Option<Result<(), Fault>> {
-    let kept = |filters: &[Filter]| back(scope, param, filters, value);
+    let kept = |filters: &[Filter], old: &str| back(scope, param, filters, value, old);
     match &pipeline.source {
         Source::Uci { package, section, option, index } => {
             let section = scope.uci(package).and_then(|p| scope.uci_section(p, section))?;
-            Some(kept(&pipeline.filters).and_then(|text| {
+            Some(kept(&pipeline.filters, &section.list(option).join(",")).and_then(|text| {
                 let value = option_value(section, option, *index, &pipeline.filters, &text)?;
                 staging.set(package, &section.name, option, value);
                 Ok(())
@@ -61,7 +61,7 @@ pub(super) fn staged(
         }
         Source::Option { option, index } => {
             let (package, section) = scope.section()?;
-            Some(kept(&pipeline.filters).and_then(|text| {
+            Some(kept(&pipeline.filters, &section.list(option).join(",")).and_then(|text| {
                 let value = option_value(section, option, *index, &pipeline.filters, &text)?;
                 staging.set(&package.name, &section.name, option, value);
                 Ok(())
@@ -69,14 +69,15 @@ pub(super) fn staged(
         }
         Source::Native(name) => {
             let write = native::write(name)?;
-            Some(kept(&pipeline.filters).and_then(|text| write(scope, &text, staging)))
+            Some(kept(&pipeline.filters, "").and_then(|text| write(scope, &text, staging)))
         }
         _ => None,
     }
 }
 
-/// A canonical value on its way back to the router, filters right to left.
-fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str) -> Result<String, Fault> {
+/// A canonical value on its way back to the router, filters right to left. `old` is what stands there now: a Rust
+/// function may change a part of it.
+fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str, old: &str) -> Result<String, Fault> {
     let refused = || Fault::new(Code::InvalidValue, format!("the router has no {} like this", param.name));
     let list = param.facets.list.is_some();
     filters.iter().rev().try_fold(stored(param.kind, value), |text, filter| match filter {
@@ -91,6 +92,7 @@ fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str) -> Re
             items.collect::<Option<Vec<_>>>().map(|items| items.join(",")).ok_or_else(refused)
         }
         Filter::Map(..) if text.is_empty() => Ok(text),
+        Filter::Native(name) => native::back(name).and_then(|back| back(scope, old, &text)).ok_or_else(refused),
         filter => invert(filter, text).ok_or_else(refused),
     })
 }

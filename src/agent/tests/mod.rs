@@ -200,7 +200,7 @@ impl Bench {
         // A schema keeps its mapping for good.
         let mapping = Box::leak(format!("{MAPPING}{}", &LOCAL_AGENT[trust..]).into_boxed_str());
         let blocks = notation::parse("test.dm", mapping).unwrap();
-        let writable = |name: &str| crate::model::native::write(name).is_some();
+        let writable = |name: &str| crate::model::native::writes(name);
         let schema = Schema::build(blocks, &Digest::parse(&whole), &writable).unwrap();
         let model = Model::new(schema, router.clone(), Instances::default(), Vec::new());
         let own = EndpointId::lenient("os::00256D-123").unwrap();

@@ -5,6 +5,7 @@ mod cpu;
 mod device;
 mod dhcp_pool;
 mod ethernet;
+mod firewall;
 mod hosts;
 mod ipv4;
 mod leases;
@@ -30,6 +31,8 @@ pub type Write = fn(&Scope<'_>, &str, &mut Staging) -> Result<(), Fault>;
 pub type Rows = fn(&Scope<'_>) -> Vec<(String, Value)>;
 /// From text to text: `| native NAME`.
 pub type FilterFn = fn(&Scope<'_>, &str) -> Option<String>;
+/// The way back of one: what stands there now, and what is written; None where it cannot be.
+pub type Back = fn(&Scope<'_>, &str, &str) -> Option<String>;
 /// Makes a row below the scope's row and returns its key: `new native NAME`.
 pub type Create = fn(&Scope<'_>, &mut Staging) -> Result<String, Fault>;
 /// Removes the scope's row.
@@ -57,6 +60,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
     ("ethernet.upstream", ethernet::upstream, None),
+    ("firewall.order", firewall::order, None),
     ("ip.lower_layers", link::ip_lower_layers, Some(link::set_ip_lower_layers)),
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
@@ -88,20 +92,31 @@ const ROWS: &[(&str, Rows)] = &[
     ("dhcp.clients", leases::clients),
     ("ethernet.links", link::links),
     ("ethernet.vlans", link::vlans),
+    ("firewall.networks", firewall::networks),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
     ("stack.rows", link::stack),
     ("time.ntp", time::ntp),
 ];
 
-/// Filters.
-const FILTERS: &[(&str, FilterFn)] = &[
-    ("certificate.issuer", trust::issuer),
-    ("certificate.serial", trust::serial),
-    ("device.bare_mac", device::bare_mac),
-    ("device.oui", device::oui),
-    ("device.stated", device::stated),
-    ("wifi.width", wifi_radio::width),
+/// Filters: name, the way from the router, the way back where there is one.
+#[rustfmt::skip]
+const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
+    ("certificate.issuer", trust::issuer, None),
+    ("certificate.serial", trust::serial, None),
+    ("device.bare_mac", device::bare_mac, None),
+    ("device.oui", device::oui, None),
+    ("device.stated", device::stated, None),
+    ("firewall.address", firewall::address, Some(firewall::set_address)),
+    ("firewall.any", firewall::any, Some(firewall::set_any)),
+    ("firewall.first", firewall::first, Some(firewall::set_first)),
+    ("firewall.last", firewall::last, Some(firewall::set_last)),
+    ("firewall.mask", firewall::mask, Some(firewall::set_mask)),
+    ("firewall.network", firewall::network, Some(firewall::set_network)),
+    ("firewall.not", firewall::not, Some(firewall::set_not)),
+    ("firewall.protocol", firewall::protocol, Some(firewall::set_protocol)),
+    ("firewall.transport", firewall::transport, Some(firewall::set_transport)),
+    ("wifi.width", wifi_radio::width, None),
 ];
 
 /// Creation and deletion of rows.
@@ -127,7 +142,17 @@ pub fn rows(name: &str, scope: &Scope<'_>) -> Vec<(String, Value)> {
 
 /// The text behind `| native NAME`.
 pub fn filter(name: &str, scope: &Scope<'_>, text: &str) -> Option<String> {
-    FILTERS.iter().find(|(n, _)| *n == name).and_then(|(_, filter)| filter(scope, text))
+    FILTERS.iter().find(|(n, ..)| *n == name).and_then(|(_, filter, _)| filter(scope, text))
+}
+
+/// The way back of `| native NAME`, where there is one.
+pub fn back(name: &str) -> Option<Back> {
+    FILTERS.iter().find(|(n, ..)| *n == name).and_then(|(.., back)| *back)
+}
+
+/// Whether what `native NAME` gives can be written.
+pub fn writes(name: &str) -> bool {
+    write(name).is_some() || back(name).is_some()
 }
 
 /// What `new native NAME` does.
@@ -139,6 +164,6 @@ pub fn maker(name: &str) -> Option<(Create, Delete)> {
 pub fn known(name: &str) -> bool {
     VALUES.iter().any(|(n, ..)| *n == name)
         || ROWS.iter().any(|(n, _)| *n == name)
-        || FILTERS.iter().any(|(n, _)| *n == name)
+        || FILTERS.iter().any(|(n, ..)| *n == name)
         || MAKERS.iter().any(|(n, ..)| *n == name)
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 /// The most objects of a model.
 const MAX_OBJECTS: usize = 4096;
 
-/// Whether the native function of this name can write.
+/// Whether the native function of this name can write, or leads back as a filter.
 pub type Natives<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A value can be written back through this pipeline.
@@ -21,11 +21,12 @@ pub fn writable(pipeline: &Pipeline, native_writes: Natives<'_>) -> bool {
         Source::Native(name) => native_writes(name),
         _ => false,
     };
-    source && pipeline.filters.iter().all(invertible)
+    source && pipeline.filters.iter().all(|filter| invertible(filter, native_writes))
 }
 
-fn invertible(filter: &Filter) -> bool {
+fn invertible(filter: &Filter, native_writes: Natives<'_>) -> bool {
     match filter {
+        Filter::Native(name) => native_writes(name),
         Filter::Map(pairs, _) => pairs.iter().any(|(_, to)| pairs.iter().filter(|(_, other)| other == to).count() == 1),
         Filter::Default(_)
         | Filter::Not
