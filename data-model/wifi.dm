@@ -3,6 +3,7 @@
 
 live ubus hostapd.* get_clients on object hostapd.*
 live ubus network.wireless status on event network.interface
+live ubus netlink link on event netlink.link
 
 table Device.WiFi.Radio.{i}.
   each uci wireless.wifi-device
@@ -13,6 +14,7 @@ table Device.WiFi.Radio.{i}.
   Status                              = $radio /up | map 1:Up 0:Down
                                      or text Down
   Name                                = key
+  Upstream                            = native wifi.upstream
   SupportedFrequencyBands             = native wifi.bands
   OperatingFrequencyBand              = $radio /config/band | map 2g:2.4GHz 5g:5GHz 6g:6GHz
                                      or $radio /config/hwmode | map 11g:2.4GHz 11b:2.4GHz 11a:5GHz
@@ -23,18 +25,38 @@ table Device.WiFi.Radio.{i}.
   # `auto` is no number: then the channel in use counts.
   Channel                             = option channel
                                      or $info /channel
+  AutoChannelSupported                = ubus luci getFeatures /hostapd/acs
   AutoChannelEnable                   = native wifi.auto_channel
   SupportedOperatingChannelBandwidths = native wifi.bandwidths
   OperatingChannelBandwidth           = native wifi.bandwidth
   CurrentOperatingChannelBandwidth    = $info /htmode | native wifi.width
+  # HT40 alone leaves the side to the router.
+  ExtensionChannel                    = $radio /config/htmode | map HT40+:AboveControlChannel HT40-:BelowControlChannel *:Auto
+  # mac80211 and the hardware choose it for every frame.
+  MCS                                 = text -1
+  TransmitPowerSupported              = native wifi.powers
+  TransmitPower                       = native wifi.power
   RegulatoryDomain                    = native wifi.country
+  IEEE80211hSupported                 = $radio /config/band | map 5g:1 *:0
+                                     or $radio /config/hwmode | map 11a:1 *:0
   IEEE80211hEnabled                   = option doth | default 1
   RTSThreshold                        = option rts
   FragmentationThreshold              = option frag
   BeaconPeriod                        = option beacon_int | default 100
 
+# The hardware keeps no counters of its own: those of the radio's networks together.
 object Device.WiFi.Radio.{i}.Stats.
-  Noise = $info /noise
+  let sum = native wifi.counters
+
+  BytesSent              = $sum /tx_bytes
+  BytesReceived          = $sum /rx_bytes
+  PacketsSent            = $sum /tx_packets
+  PacketsReceived        = $sum /rx_packets
+  ErrorsSent             = $sum /tx_errors
+  ErrorsReceived         = $sum /rx_errors
+  DiscardPacketsSent     = $sum /tx_dropped
+  DiscardPacketsReceived = $sum /rx_dropped
+  Noise                  = $info /noise
 
 table Device.WiFi.SSID.{i}.
   each uci wireless.wifi-iface
@@ -46,13 +68,14 @@ table Device.WiFi.SSID.{i}.
 
   Enable      = option disabled | default 0 | not
   Status      = ubus hostapd.{ifname} get_status /status | map ENABLED:Up *:Down
-             or file /sys/class/net/{ifname}/operstate | map up:Up down:Down dormant:Dormant *:Unknown
+             or ubus netlink link /link[dev={ifname}]/operstate | map up:Up down:Down dormant:Dormant *:Unknown
              or text Down
   Name        = native row.name
   LowerLayers = option device | ref Device.WiFi.Radio.{i}.
+  Upstream    = option mode | default ap | map sta:1 *:0
   BSSID       = ubus hostapd.{ifname} get_status /bssid | upper
              or ubus iwinfo info {"device":"{ifname}"} /bssid | upper
-  MACAddress  = file /sys/class/net/{ifname}/address | upper
+  MACAddress  = ubus netlink link /link[dev={ifname}]/address | upper
   SSID        = option ssid
 
 object Device.WiFi.SSID.{i}.Stats.
@@ -89,11 +112,12 @@ table Device.WiFi.AccessPoint.{i}.
 object Device.WiFi.AccessPoint.{i}.Security.
   ModesSupported         = native wifi.modes_supported
   ModeEnabled            = native wifi.mode
+  PreSharedKey           = native wifi.pre_shared_key
   KeyPassphrase          = native wifi.passphrase
   SAEPassphrase          = native wifi.passphrase
   RekeyingInterval       = option wpa_group_rekey | default 86400
   MFPConfig              = option ieee80211w | map 0:Disabled 1:Optional 2:Required
-                        or option encryption | before + | map sae:Required owe:Required wpa3:Required sae-mixed:Optional wpa3-mixed:Optional *:Disabled
+                        or option encryption | before + | map sae:Required owe:Required psk3:Required wpa3:Required wpa3-192:Required sae-mixed:Optional psk3-mixed:Optional wpa3-mixed:Optional *:Disabled
   RadiusServerIPAddr     = option auth_server
   RadiusServerPort       = option auth_port
   RadiusSecret           = option auth_secret
@@ -127,3 +151,49 @@ object Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.Stats.
   PacketsReceived    = item /packets/rx
   RetransCount       = $sta /tx/retries
   FailedRetransCount = $sta /tx/failed
+
+# A network that the router itself joins, which has one profile: OpenWrt keeps it in the same section.
+table Device.WiFi.EndPoint.{i}.
+  each uci wireless.wifi-iface where option mode == sta
+  new native wifi.end_point
+  let radio  = option device
+  let name   = native uci.section
+  let ifname = ubus network.wireless status /{radio}/interfaces[section={name}]/ifname or option ifname
+  let link   = ubus netlink link /link[dev={ifname}]
+  # The access point is the only station it sees.
+  let peer   = ubus iwinfo assoclist {"device":"{ifname}"} /results/0
+
+  Enable           = option disabled | default 0 | not
+  Status           = option disabled | map 1:Disabled
+                  or $link /operstate | map *:Enabled
+                  or text Disabled
+  ProfileReference = native wifi.profile_reference
+  SSIDReference    = native wifi.ssid_reference
+
+object Device.WiFi.EndPoint.{i}.Stats.
+  LastDataDownlinkRate = $peer /rx/rate
+  LastDataUplinkRate   = $peer /tx/rate
+  SignalStrength       = $peer /signal
+
+object Device.WiFi.EndPoint.{i}.Security.
+  ModesSupported = native wifi.modes_supported
+
+table Device.WiFi.EndPoint.{i}.Profile.{i}.
+  each uci wireless.wifi-iface where key == {name} where $profile
+  new native wifi.profile
+  let profile = option ssid or option encryption
+
+  Enable = option default_disabled | default 0 | not
+  Status = option disabled | map 1:Disabled
+        or option default_disabled | map 1:Disabled
+        or $link /operstate | map up:Active *:Available
+        or text Disabled
+  SSID   = option ssid
+
+object Device.WiFi.EndPoint.{i}.Profile.{i}.Security.
+  ModeEnabled   = native wifi.mode
+  PreSharedKey  = native wifi.pre_shared_key
+  KeyPassphrase = native wifi.passphrase
+  SAEPassphrase = native wifi.passphrase
+  MFPConfig     = option ieee80211w | map 0:Disabled 1:Optional 2:Required
+               or option encryption | before + | map sae:Required owe:Required psk3:Required wpa3:Required wpa3-192:Required sae-mixed:Optional psk3-mixed:Optional wpa3-mixed:Optional *:Disabled

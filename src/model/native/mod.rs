@@ -15,6 +15,7 @@ mod row;
 mod time;
 mod trust;
 mod wifi_access_point;
+mod wifi_power;
 mod wifi_radio;
 mod wifi_security;
 
@@ -77,13 +78,19 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.bandwidth", wifi_radio::bandwidth, Some(wifi_radio::set_bandwidth)),
     ("wifi.bandwidths", wifi_radio::bandwidths, None),
     ("wifi.channels", wifi_radio::channels, None),
+    ("wifi.counters", wifi_power::counters, None),
     ("wifi.country", wifi_radio::country, Some(wifi_radio::set_country)),
     ("wifi.mode", wifi_security::mode, Some(wifi_security::set_mode)),
     ("wifi.modes_supported", wifi_security::modes_supported, None),
     ("wifi.passphrase", wifi_security::passphrase, Some(wifi_security::set_passphrase)),
+    ("wifi.power", wifi_power::power, Some(wifi_power::set_power)),
+    ("wifi.powers", wifi_power::powers, None),
+    ("wifi.pre_shared_key", wifi_security::pre_shared_key, Some(wifi_security::set_pre_shared_key)),
+    ("wifi.profile_reference", wifi_access_point::profile_reference, None),
     ("wifi.snr", wifi_radio::snr, None),
     ("wifi.ssid_reference", wifi_access_point::ssid_reference, Some(wifi_access_point::set_ssid_reference)),
     ("wifi.standards", wifi_radio::standards, None),
+    ("wifi.upstream", wifi_power::upstream, None),
 ];
 
 /// Tables.
@@ -123,6 +130,8 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
 const MAKERS: &[(&str, Create, Delete)] = &[
     ("ipv4.addresses", ipv4::create, ipv4::delete),
     ("wifi.access_point", wifi_access_point::create, wifi_access_point::delete),
+    ("wifi.end_point", wifi_access_point::create_end_point, wifi_access_point::delete),
+    ("wifi.profile", wifi_access_point::create_profile, wifi_access_point::delete_profile),
 ];
 
 /// The value of `native NAME`.

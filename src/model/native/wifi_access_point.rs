@@ -1,18 +1,31 @@
-//! Access points over the same sections as SSIDs: a wifi-iface whose `mode` is `ap`.
+//! Access points, end points and their profiles over the same sections as SSIDs: a wifi-iface whose `mode` is `ap`
+//! or `sta`.
 
+use crate::backend::Value;
 use crate::backend::uci::{OptValue, Section};
 use crate::model::eval::Scope;
 use crate::model::stage::Staging;
 use crate::usp::fault::{Code, Fault};
 
+/// What a section holds of an end point's profile.
+const PROFILE: [&str; 5] = ["ssid", "encryption", "key", "ieee80211w", "default_disabled"];
+
 /// Makes an access point of the SSID that was created and is in no mode yet.
 pub(super) fn create(scope: &Scope<'_>, staging: &mut Staging) -> Result<String, Fault> {
+    create_as(scope, "ap", staging)
+}
+
+/// Likewise an end point.
+pub(super) fn create_end_point(scope: &Scope<'_>, staging: &mut Staging) -> Result<String, Fault> {
+    create_as(scope, "sta", staging)
+}
+
+fn create_as(scope: &Scope<'_>, mode: &str, staging: &mut Staging) -> Result<String, Fault> {
     let without_mode = |section: &&Section| section.text("mode").is_none();
     let free = scope.uci("wireless").and_then(|p| p.of_kind("wifi-iface").find(without_mode));
-    let free = free.ok_or_else(|| {
-        Fault::new(Code::ObjectNotCreated, "every SSID has its access point; add a Device.WiFi.SSID. first")
-    })?;
-    staging.set("wireless", &free.name, "mode", Some(OptValue::One("ap".into())));
+    let free =
+        free.ok_or_else(|| Fault::new(Code::ObjectNotCreated, "every SSID is in use; add a Device.WiFi.SSID. first"))?;
+    staging.set("wireless", &free.name, "mode", Some(OptValue::One(mode.into())));
     Ok(free.name.to_string())
 }
 
@@ -22,6 +35,37 @@ pub(super) fn delete(scope: &Scope<'_>, staging: &mut Staging) -> Result<(), Fau
     staging.set(&package.name, &section.name, "mode", None);
     staging.set(&package.name, &section.name, "disabled", Some(OptValue::One("1".into())));
     Ok(())
+}
+
+/// The end point's section as it is staged now, where it says what to join.
+fn profile<'a>(scope: &Scope<'a>) -> Option<&'a Section> {
+    let (package, section) = scope.section()?;
+    let section = scope.uci(&package.name)?.section(&section.name)?;
+    section.text("ssid").or(section.text("encryption")).map(|_| section)
+}
+
+/// Begins a profile without security, which makes it one.
+pub(super) fn create_profile(scope: &Scope<'_>, staging: &mut Staging) -> Result<String, Fault> {
+    let refused = || Fault::new(Code::ObjectNotCreated, "an end point has one profile; change or delete that");
+    let (package, section) = scope.section().filter(|_| profile(scope).is_none()).ok_or_else(refused)?;
+    staging.set(&package.name, &section.name, "encryption", Some(OptValue::One("none".into())));
+    Ok(section.name.to_string())
+}
+
+/// Forgets what to join; the end point stays.
+pub(super) fn delete_profile(scope: &Scope<'_>, staging: &mut Staging) -> Result<(), Fault> {
+    let section = profile(scope).ok_or_else(|| Fault::new(Code::ObjectNotDeleted, "no such profile"))?;
+    for option in PROFILE.into_iter().filter(|option| section.get(option).is_some()) {
+        staging.set("wireless", &section.name, option, None);
+    }
+    Ok(())
+}
+
+/// The path of the end point's profile.
+pub(super) fn profile_reference(scope: &Scope<'_>) -> Option<Value> {
+    let path = scope.path_of("Device.WiFi.EndPoint.{i}.Profile.{i}.", scope.key())?;
+    // Sections without a name are known by other keys in each table.
+    path.starts_with(&*scope.row?.path).then(|| path.as_str().into())
 }
 
 /// The SSID of an access point is its own section and cannot be another.
@@ -34,7 +78,7 @@ pub(super) fn set_ssid_reference(scope: &Scope<'_>, value: &str, _: &mut Staging
 }
 
 /// The path of the access point's SSID.
-pub(super) fn ssid_reference(scope: &Scope<'_>) -> Option<crate::backend::Value> {
+pub(super) fn ssid_reference(scope: &Scope<'_>) -> Option<Value> {
     let path = scope.path_of("Device.WiFi.SSID.{i}.", scope.key())?;
     Some(path.as_str().into())
 }

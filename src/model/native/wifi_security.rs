@@ -24,6 +24,9 @@ const MODES: &[(&str, &str)] = &[
     ("WPA-WPA2-Enterprise", "wpa-mixed"),
     ("WPA-WPA2-Enterprise", "mixed-wpa"),
     ("WPA3-Enterprise", "wpa3"),
+    ("WPA3-Enterprise", "wpa3-192"),
+    // TR-181 has no word for the transition; MFPConfig tells it apart.
+    ("WPA3-Enterprise", "wpa3-mixed"),
     ("OWE", "owe"),
 ];
 
@@ -42,8 +45,8 @@ fn mode_of(encryption: &str) -> Option<&'static str> {
     MODES.iter().find(|(_, known)| *known == word).map(|(mode, _)| *mode)
 }
 
-/// What this router's hostapd can do, by LuCI's look at its features; without LuCI what every one can,
-/// and what is in use.
+/// What this router's hostapd or wpa_supplicant can do, by LuCI's look at its features; without LuCI what every one
+/// can, and what is in use.
 pub(super) fn modes_supported(scope: &Scope<'_>) -> Option<Value> {
     let current = scope.section().and_then(|(_, s)| mode_of(s.text("encryption").unwrap_or("none")));
     let modes =
@@ -53,12 +56,14 @@ pub(super) fn modes_supported(scope: &Scope<'_>) -> Option<Value> {
     Some(Value::Array(modes.into_iter().map(Value::from).collect()))
 }
 
-/// Whether hostapd has what a mode needs; None where nobody tells.
+/// Whether hostapd, or wpa_supplicant for a station, has what a mode needs; None where nobody tells.
 fn can(scope: &Scope<'_>, mode: &str) -> Option<bool> {
     if ALWAYS.contains(&mode) {
         return Some(true);
     }
-    let features = scope.ubus("luci", "getFeatures", &Table::default())?.get("hostapd")?.as_table()?;
+    let station = scope.section().is_some_and(|(_, section)| section.text("mode") == Some("sta"));
+    let program = if station { "wpasupplicant" } else { "hostapd" };
+    let features = scope.ubus("luci", "getFeatures", &Table::default())?.get(program)?.as_table()?;
     Some(match mode {
         "WPA3-Personal" | "WPA3-Personal-Transition" => is(features, "sae"),
         "OWE" => is(features, "owe"),
@@ -103,9 +108,30 @@ fn is_passphrase(text: &str) -> bool {
 }
 
 pub(super) fn set_passphrase(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
-    if !is_passphrase(value) {
-        return Err(Fault::new(Code::InvalidValue, "a passphrase has 8 to 63 printable ASCII characters"));
+    match is_passphrase(value) {
+        true => set_key(scope, value, staging),
+        false => Err(Fault::new(Code::InvalidValue, "a passphrase has 8 to 63 printable ASCII characters")),
     }
+}
+
+/// The key where it is one already: 64 hexadecimal digits.
+pub(super) fn pre_shared_key(scope: &Scope<'_>) -> Option<Value> {
+    scope.section()?.1.text("key").filter(|key| is_key(key)).map(Value::from)
+}
+
+fn is_key(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+pub(super) fn set_pre_shared_key(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
+    match is_key(value) {
+        true => set_key(scope, value, staging),
+        false => Err(Fault::new(Code::InvalidValue, "PreSharedKey has 64 hexadecimal digits")),
+    }
+}
+
+/// Passphrase and key share an option: what is written last counts.
+fn set_key(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
     let section = scope.section().ok_or_else(|| Fault::new(Code::InternalError, "no such network"))?;
     staging.set(&section.0.name, &section.1.name, "key", Some(OptValue::One(value.into())));
     Ok(())
