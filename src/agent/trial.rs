@@ -93,16 +93,20 @@ fn cuts_a_link(edits: &PackageEdits, edit: &Edit) -> bool {
 impl<B: Backend> Agent<B> {
     /// Changes are made undoable while there is a connection to lose.
     pub(super) fn guard_changes(&self) {
-        let guarded = self.settings.confirm_window > 0 && (self.trial.is_some() || !self.reached(None).is_empty());
-        self.model.set_guard(guarded.then_some(cuts));
+        let lost = || self.trial.is_some() || self.remote().next().is_some();
+        self.model.set_guard((self.settings.confirm_window > 0 && lost()).then_some(cuts));
+    }
+
+    /// The sections of controllers that are connected over a network, once for each connection.
+    fn remote(&self) -> impl Iterator<Item = &Rc<str>> {
+        let links = self.channels.all().map(|(_, link)| link).filter(|link| link.protocol != Protocol::UnixSocket);
+        links.flat_map(|link| &link.routes).map(|route| &route.controller)
     }
 
     /// The controllers that are connected over a network; of these only where one is given.
     fn reached(&self, only: Option<&str>) -> Vec<Rc<str>> {
-        let remote = self.channels.all().filter(|(_, link)| link.protocol != Protocol::UnixSocket);
-        let mut reached: Vec<Rc<str>> =
-            remote.flat_map(|(_, link)| link.routes.iter().map(|route| route.controller.clone())).collect();
-        reached.retain(|section| only.is_none_or(|only| **section == *only));
+        let wanted = |section: &&Rc<str>| only.is_none_or(|only| ***section == *only);
+        let mut reached: Vec<Rc<str>> = self.remote().filter(wanted).cloned().collect();
         crate::order::sort(&mut reached);
         reached.dedup();
         reached
