@@ -14,6 +14,7 @@ table Device.WiFi.Radio.{i}.
   Status                              = $radio /up | map 1:Up 0:Down
                                      or text Down
   Name                                = key
+  MaxBitRate                          = native wifi.max_bit_rate
   Upstream                            = native wifi.upstream
   SupportedFrequencyBands             = native wifi.bands
   OperatingFrequencyBand              = $radio /config/band | map 2g:2.4GHz 5g:5GHz 6g:6GHz
@@ -101,6 +102,9 @@ table Device.WiFi.AccessPoint.{i}.
                           or text Disabled
   SSIDReference            = native wifi.ssid_reference
   SSIDAdvertisementEnabled = option hidden | default 0 | not
+  # mac80211 and hostapd have both.
+  WMMCapability            = text 1
+  UAPSDCapability          = text 1
   WMMEnable                = option wmm | default 1
   UAPSDEnable              = option uapsd | default 1
   IsolationEnable          = option isolate | default 0
@@ -121,6 +125,23 @@ object Device.WiFi.AccessPoint.{i}.Security.
   RadiusServerIPAddr     = option auth_server
   RadiusServerPort       = option auth_port
   RadiusSecret           = option auth_secret
+
+# Where hostapd is built with WPS, or a network asks for it.
+object Device.WiFi.AccessPoint.{i}.WPS.
+  let wps = ubus luci getFeatures /hostapd/wps | map 1:1 or option wps_pushbutton or option wps_label
+  when $wps
+
+  Enable                 = native wifi.wps
+  ConfigMethodsSupported = text PushButton,Label
+  ConfigMethodsEnabled   = native wifi.wps_methods
+  PIN                    = option wps_pin
+
+object Device.WiFi.AccessPoint.{i}.Accounting.
+  Enable          = option acct_server | exists
+  ServerIPAddr    = option acct_server
+  ServerPort      = option acct_port
+  Secret          = option acct_secret
+  InterimInterval = option acct_interval
 
 table Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.
   each ubus hostapd.{ifname} get_clients /clients
@@ -149,6 +170,7 @@ object Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.Stats.
   BytesReceived      = item /bytes/rx
   PacketsSent        = item /packets/tx
   PacketsReceived    = item /packets/rx
+  ErrorsSent         = $sta /tx/failed
   RetransCount       = $sta /tx/retries
   FailedRetransCount = $sta /tx/failed
 

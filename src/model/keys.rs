@@ -101,9 +101,13 @@ pub(super) fn put(scope: &Scope<'_>, param: &Param, value: &str, staging: &mut S
     }
 }
 
-/// Stages every default of the standard that would otherwise read differently, of a new row and of the objects in it.
+/// Stages every default of the standard that would otherwise read differently, of a new row and of the objects that
+/// are in it here.
 pub(super) fn defaults(eval: &Eval<'_>, node: &Node, object: ObjectId, all: &mut Staging) {
     let scope = Scope { eval, object, row: node.row.as_ref() };
+    if !scope.exists() {
+        return;
+    }
     for param in scope.schema().params.iter().filter(|param| param.access != Access::ReadOnly) {
         let Some(default) = param.default.as_deref().filter(|d| *d != "[]" && !d.is_empty()) else { continue };
         if resolve::text(&scope, param).as_deref() == Some(default) {

@@ -18,6 +18,7 @@ mod wifi_access_point;
 mod wifi_power;
 mod wifi_radio;
 mod wifi_security;
+mod wifi_wps;
 
 use super::eval::Scope;
 use super::stage::Staging;
@@ -80,6 +81,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.channels", wifi_radio::channels, None),
     ("wifi.counters", wifi_power::counters, None),
     ("wifi.country", wifi_radio::country, Some(wifi_radio::set_country)),
+    ("wifi.max_bit_rate", wifi_radio::max_bit_rate, None),
     ("wifi.mode", wifi_security::mode, Some(wifi_security::set_mode)),
     ("wifi.modes_supported", wifi_security::modes_supported, None),
     ("wifi.passphrase", wifi_security::passphrase, Some(wifi_security::set_passphrase)),
@@ -91,6 +93,8 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.ssid_reference", wifi_access_point::ssid_reference, Some(wifi_access_point::set_ssid_reference)),
     ("wifi.standards", wifi_radio::standards, None),
     ("wifi.upstream", wifi_power::upstream, None),
+    ("wifi.wps", wifi_wps::enable, Some(wifi_wps::set_enable)),
+    ("wifi.wps_methods", wifi_wps::methods, Some(wifi_wps::set_methods)),
 ];
 
 /// Tables.

@@ -60,6 +60,38 @@ fn modes<'a>(scope: &Scope<'a>) -> Vec<&'a str> {
     modes.iter().filter_map(Value::as_str).collect()
 }
 
+/// Tenths of Mbit/s that one stream has in each mode, with the best modulation and the shortest guard interval.
+const STREAMS: &[(&str, i32)] = &[
+    ("HT20", 722),
+    ("HT40", 1500),
+    ("VHT20", 867),
+    ("VHT40", 2000),
+    ("VHT80", 4333),
+    ("VHT160", 8667),
+    ("HE20", 1434),
+    ("HE40", 2868),
+    ("HE80", 6005),
+    ("HE160", 12_010),
+    ("EHT20", 1721),
+    ("EHT40", 3441),
+    ("EHT80", 7206),
+    ("EHT160", 14_412),
+    ("EHT320", 28_824),
+];
+
+/// What the best mode has with a stream per antenna, which OpenWrt counts in /etc/board.json since 24.10.
+pub(super) fn max_bit_rate(scope: &Scope<'_>) -> Option<Value> {
+    let path = scope.section()?.1.text("path")?;
+    let modes = modes(scope);
+    let stream = STREAMS.iter().filter(|(mode, _)| modes.contains(mode)).map(|(_, rate)| *rate).max()?;
+    let board: serde_json::Value = serde_json::from_str(scope.file("/etc/board.json")?).ok()?;
+    let mut radios = board.get("wlan")?.as_object()?.values();
+    let radio = radios.find(|radio| radio.get("path").and_then(|p| p.as_str()) == Some(path))?;
+    let antennas = radio.pointer("/info/antenna_tx")?.as_u64().filter(|&mask| mask > 0)?;
+    let antennas = i32::try_from(antennas.count_ones()).ok()?;
+    Some(Value::Int32(stream * antennas / 10))
+}
+
 fn info<'a>(scope: &Scope<'a>) -> Option<&'a Table> {
     scope.ubus("iwinfo", "info", &Table::default().with("device", scope.key()))
 }
