@@ -4,6 +4,7 @@ mod bridge;
 mod cpu;
 mod device;
 mod dhcp_pool;
+mod dns;
 mod ethernet;
 mod firewall;
 mod hosts;
@@ -60,6 +61,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dhcp.routers", dhcp_pool::routers, Some(dhcp_pool::set_routers)),
     ("dhcp.server_enable", dhcp_pool::server_enable, None),
     ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
+    ("dns.server", dns::server, Some(dns::set_server)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
     ("ethernet.upstream", ethernet::upstream, None),
     ("firewall.order", firewall::order, None),
@@ -101,6 +103,8 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
 const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
     ("dhcp.clients", leases::clients),
+    ("dns.forwarding", dns::forwarding),
+    ("dns.servers", dns::servers),
     ("ethernet.links", link::links),
     ("ethernet.vlans", link::vlans),
     ("firewall.networks", firewall::networks),
@@ -132,6 +136,8 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
 
 /// Creation and deletion of rows.
 const MAKERS: &[(&str, Create, Delete)] = &[
+    ("dns.forwarding", dns::create_forwarding, dns::delete),
+    ("dns.servers", dns::create, dns::delete),
     ("ipv4.addresses", ipv4::create, ipv4::delete),
     ("wifi.access_point", wifi_access_point::create, wifi_access_point::delete),
     ("wifi.end_point", wifi_access_point::create_end_point, wifi_access_point::delete),
