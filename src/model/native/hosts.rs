@@ -3,7 +3,7 @@
 
 use super::device::is_mac;
 use super::leases::leases;
-use super::network::{interface_of_device, interfaces, is, network_of, tables, text, upstream_devices};
+use super::network::{entries, interface_of_device, interfaces, is, network_of, tables, text, upstream_devices};
 use crate::backend::{Table, Value};
 use crate::model::eval::Scope;
 use std::net::{IpAddr, Ipv4Addr};
@@ -151,12 +151,6 @@ impl Host {
         }
         Value::Table(table.with("ip4", texts(self.ip4)).with("ip6", texts(self.ip6)))
     }
-}
-
-/// What the kernel answers, see [`crate::backend::netlink`].
-fn entries<'a>(scope: &Scope<'a>, method: &str) -> impl Iterator<Item = &'a Table> {
-    let answer = scope.ubus(crate::backend::netlink::OBJECT, method, &Table::default());
-    answer.into_iter().flat_map(move |answer| tables(answer, method).collect::<Vec<_>>())
 }
 
 fn add(list: &mut Vec<String>, ip: &str) {

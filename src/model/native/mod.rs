@@ -12,6 +12,7 @@ mod ipv4;
 mod leases;
 mod link;
 mod network;
+mod routing;
 mod row;
 mod time;
 mod trust;
@@ -69,6 +70,12 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
+    ("routing.address", routing::address, Some(routing::set_address)),
+    ("routing.mask", routing::mask, Some(routing::set_mask)),
+    ("routing.metric", routing::metric, Some(routing::set_metric)),
+    ("routing.next_hop", routing::next_hop, Some(routing::set_next_hop)),
+    ("routing.prefix", routing::prefix, Some(routing::set_prefix)),
+    ("routing.status", routing::status, None),
     ("row.alias", row::alias, Some(row::set_alias)),
     ("row.always", row::always, Some(row::set_always)),
     ("row.name", row::name, None),
@@ -110,6 +117,8 @@ const ROWS: &[(&str, Rows)] = &[
     ("firewall.networks", firewall::networks),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
+    ("routing.ipv4", routing::ipv4),
+    ("routing.ipv6", routing::ipv6),
     ("stack.rows", link::stack),
     ("time.ntp", time::ntp),
 ];

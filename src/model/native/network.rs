@@ -83,6 +83,12 @@ pub(super) fn tables<'t>(table: &'t Table, member: &str) -> impl Iterator<Item =
     table.get(member).and_then(Value::as_array).unwrap_or(&[]).iter().filter_map(Value::as_table)
 }
 
+/// What the kernel answers, see [`crate::backend::netlink`].
+pub(super) fn entries<'a>(scope: &Scope<'a>, method: &str) -> impl Iterator<Item = &'a Table> {
+    let answer = scope.ubus(crate::backend::netlink::OBJECT, method, &Table::default());
+    answer.into_iter().flat_map(move |answer| tables(answer, method).collect::<Vec<_>>())
+}
+
 /// The interface whose traffic goes through a device.
 pub(super) fn interface_of_device<'a>(scope: &Scope<'a>, device: &str) -> Option<&'a str> {
     let mut all = interfaces(scope).iter().filter_map(Value::as_table);
