@@ -45,7 +45,7 @@ pub(super) fn path(words: &mut Words<'static>) -> Result<Text, Reason> {
     let Some(names) = path.strip_suffix('.') else { return wrong("it ends with a dot") };
     let mut before = "{i}";
     for (index, name) in names.split('.').enumerate() {
-        let fits = if name == "{i}" { before != "{i}" && before != "Device" } else { is_element_name(name) };
+        let fits = if name == "{i}" { before != "{i}" && index > 1 } else { is_element_name(name) };
         if !fits || (index == 0 && name != "Device") || index >= MAX_NAMES {
             return wrong("it is Device, names and {i}, with dots between");
         }

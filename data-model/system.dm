@@ -1,0 +1,109 @@
+# What the system keeps beside the network: accounts, SSH (dropbear), the log, lamps, USB.
+
+table Device.Users.User.{i}.
+  each file /etc/passwd
+
+  Username = item | before :
+  UserID   = item | after : | after : | before :
+  # Who has no shell cannot log in.
+  Enable   = item | basename | map false:0 nologin:0 *:1
+
+object Device.SSH.
+  when uci dropbear.@dropbear[0].Port
+
+  Enable = list /etc/rc.d | has S19dropbear
+  Status = list /etc/rc.d | has S19dropbear | map 1:Enabled 0:Disabled
+
+table Device.SSH.Server.{i}.
+  each uci dropbear.dropbear
+
+  Enable                 = option enable | default 1
+  Status                 = option enable | default 1 | map 0:Disabled *:Enabled
+  Interface              = option Interface | ref Device.IP.Interface.{i}.
+  Port                   = option Port | default 22
+  IdleTimeout            = option IdleTimeout | default 0
+  KeepAlive              = option SSHKeepAlive | default 300
+  AllowRootLogin         = option RootLogin | default 1
+  AllowPasswordLogin     = option PasswordAuth | default 1
+  AllowRootPasswordLogin = option RootPasswordAuth | default 1
+  MaxAuthTries           = option MaxAuthTries | default 3
+
+object Device.Syslog.
+  Enable = list /etc/rc.d | has S12log
+  Status = list /etc/rc.d | has S12log | map 1:Enabled 0:Disabled
+
+# The one log: a ring in memory, that may go to a file and to another machine too.
+table Device.Syslog.Action.{i}.
+  each text log
+
+object Device.Syslog.Action.{i}.LogFile.
+  Enable           = uci system.@system[0].log_file | exists
+  FilePath         = uci system.@system[0].log_file
+  VendorLogFileRef = uci system.@system[0].log_file | ref Device.DeviceInfo.VendorLogFile.{i}.
+
+object Device.Syslog.Action.{i}.LogRemote.
+  Enable   = uci system.@system[0].log_remote | default 1
+  Address  = uci system.@system[0].log_ip
+  Port     = uci system.@system[0].log_port | default 514
+  Protocol = uci system.@system[0].log_proto | default udp | map udp:UDP tcp:TCP
+
+object Device.DeviceInfo.
+  let logfile         = uci system.@system[0].log_file
+
+  ActiveFirmwareImage = text running | ref Device.DeviceInfo.FirmwareImage.{i}.
+  BootFirmwareImage   = text running | ref Device.DeviceInfo.FirmwareImage.{i}.
+
+table Device.DeviceInfo.VendorLogFile.{i}.
+  each $logfile
+
+  Name        = text file://{key}
+  MaximumSize = uci system.@system[0].log_size | default 64 | mul 1024
+  Persistent  = key | after / | before / | map tmp:0 var:0 *:1
+
+table Device.DeviceInfo.VendorConfigFile.{i}.
+  each list /etc/config
+
+  Name = text /etc/config/{key}
+
+# The one image that runs; a second slot is nothing every router has.
+table Device.DeviceInfo.FirmwareImage.{i}.
+  each text running
+  let release = ubus system board /release
+
+  Name      = $release /distribution
+           or file /etc/os-release | line NAME= | unquote
+  Version   = $release /version
+           or file /etc/os-release | line VERSION= | unquote
+  Available = text 1
+  Status    = text Active
+
+table Device.LEDs.LED.{i}.
+  each list /sys/class/leds
+
+  Name          = key
+  # A trigger may have it dark for the moment.
+  Status        = file /sys/class/leds/{key}/trigger | has [none] | map 0:InUse
+               or file /sys/class/leds/{key}/brightness | map 0:Disabled *:InUse
+  MaxBrightness = file /sys/class/leds/{key}/max_brightness
+
+table Device.USB.USBHosts.Host.{i}.
+  each list /sys/bus/usb/devices where file /sys/bus/usb/devices/{key}/devpath == 0
+  let bus = file /sys/bus/usb/devices/{key}/busnum
+
+  Name       = key
+  Type       = file /sys/bus/usb/devices/{key}/product | word 1 | map xHCI:xHCI EHCI:EHCI OHCI:OHCI UHCI:UHCI *:Unknown
+  USBVersion = file /sys/bus/usb/devices/{key}/version | word 1
+
+table Device.USB.USBHosts.Host.{i}.Device.{i}.
+  each list /sys/bus/usb/devices where file /sys/bus/usb/devices/{key}/busnum == {bus}
+
+  DeviceNumber   = file /sys/bus/usb/devices/{key}/devnum
+  USBVersion     = file /sys/bus/usb/devices/{key}/version | word 1
+  DeviceClass    = file /sys/bus/usb/devices/{key}/bDeviceClass
+  DeviceSubClass = file /sys/bus/usb/devices/{key}/bDeviceSubClass
+  DeviceProtocol = file /sys/bus/usb/devices/{key}/bDeviceProtocol
+  Manufacturer   = file /sys/bus/usb/devices/{key}/manufacturer
+  ProductClass   = file /sys/bus/usb/devices/{key}/product
+  SerialNumber   = file /sys/bus/usb/devices/{key}/serial
+  Rate           = file /sys/bus/usb/devices/{key}/speed | map 1.5:Low 12:Full 480:High 5000:Super *:Unknown
+  MaxChildren    = file /sys/bus/usb/devices/{key}/maxchild
