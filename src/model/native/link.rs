@@ -22,10 +22,11 @@ fn path_with(scope: &Scope<'_>, table: &str, name: &str, wanted: &str) -> Option
     Some(row.path.trim_end_matches('.').to_string())
 }
 
-/// What a device is to those above it: a VLAN, a link, or a Wi-Fi network.
+/// What a device is to those above it: a VLAN, a link, a PPP connection, or a Wi-Fi network.
 fn device_path(scope: &Scope<'_>, device: &str) -> Option<String> {
     let vlan = path_with(scope, VLANS, "dev", device);
-    vlan.or_else(|| scope.path_of(LINKS, device)).or_else(|| ssid_path(scope, device))
+    let link = || scope.path_of(LINKS, device);
+    vlan.or_else(link).or_else(|| path_with(scope, PPP, "l3", device)).or_else(|| ssid_path(scope, device))
 }
 
 fn ssid_path(scope: &Scope<'_>, device: &str) -> Option<String> {

@@ -9,6 +9,7 @@ mod ethernet;
 mod firewall;
 mod hosts;
 mod ipv4;
+mod ipv6_server;
 mod leases;
 mod link;
 mod network;
@@ -70,6 +71,10 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
+    ("ppp.lower_layers", link::lower_layers, Some(link::set_lower_layers)),
+    ("ra.home_agent", ipv6_server::home_agent, Some(ipv6_server::set_home_agent)),
+    ("ra.managed", ipv6_server::managed, Some(ipv6_server::set_managed)),
+    ("ra.other", ipv6_server::other, Some(ipv6_server::set_other)),
     ("routing.address", routing::address, Some(routing::set_address)),
     ("routing.mask", routing::mask, Some(routing::set_mask)),
     ("routing.metric", routing::metric, Some(routing::set_metric)),
@@ -109,7 +114,9 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
 /// Tables.
 const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
+    ("dhcp.advertisers", ipv6_server::advertisers),
     ("dhcp.clients", leases::clients),
+    ("dhcp.pools6", ipv6_server::pools),
     ("dns.forwarding", dns::forwarding),
     ("dns.servers", dns::servers),
     ("ethernet.links", link::links),
