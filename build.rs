@@ -84,9 +84,9 @@ fn generate() -> Result<(), Vec<String>> {
     }
     let schema = Schema::build(blocks, &digest, &|_| true).map_err(|errors| texts(&errors))?;
     write_packed("mapping.deflate", &mapping)?;
-    write_packed("mapped.digest.deflate", &subset(&schema, &digest))?;
+    write_packed("mapped.digest.deflate", &lean(&subset(&schema, &digest))?)?;
     let marked = with_profile(&digest_text, &read(Path::new(PROFILE))?)?;
-    write_packed("whole.digest.deflate", &marked)
+    write_packed("whole.digest.deflate", &lean(&marked)?)
 }
 
 fn texts(errors: &[notation::NotationError]) -> Vec<String> {
@@ -139,6 +139,29 @@ fn subset(schema: &Schema, digest: &Digest<'_>) -> String {
         }
     }
     text
+}
+
+/// A digest without what the program has no use for: 5 KB, packed. Of a reference it wants to know how strong it
+/// is, not where it leads.
+fn lean(digest: &str) -> Result<String, Vec<String>> {
+    let mut text = String::with_capacity(digest.len());
+    for line in digest.lines() {
+        text.push_str(&line[..line.len() - line.trim_start_matches(' ').len()]);
+        let mut words = notation::Words::of(line).map_err(|why| vec![format!("{DIGEST}: {line}: {why}")])?;
+        let mut before = "";
+        while let Some(word) = words.next() {
+            let (name, value) = word.cut(b'=').map_or((word.0, ""), |(name, value)| (name.0, value.0));
+            if before.is_empty() || !model::digest::told_to_people_only(name) {
+                let strength = value.split(':').next().unwrap_or_default();
+                text.push_str(before);
+                text.push_str(if name == "ref" { name } else { word.0 });
+                text.push_str(&if name == "ref" { format!("={strength}") } else { String::new() });
+                before = " ";
+            }
+        }
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// The digest without comments, with the word `router` behind every element of the router profile.

@@ -258,11 +258,16 @@ fn fact(facts: &mut ValueFacts, word: Word<'_>) -> Result<(), String> {
         "enum" => facets.enumeration = text.split('|').map(Box::from).collect(),
         "pattern" => facets.patterns.push(text.into()),
         "ref" => facets.reference = Some(Reference { strong: text.starts_with("strong") }),
-        "factory" | "implementation" | "reports" | "oneof" | "deprecated" | "obsoleted" | "router" => {}
-        version if version.starts_with("v2.") => {}
+        other if told_to_people_only(other) || other == "router" => {}
         other => return Err(format!("the fact {other} is unknown")),
     }
     Ok(())
+}
+
+/// Facts that no row is checked against; the program carries the others.
+pub fn told_to_people_only(fact: &str) -> bool {
+    let only = ["factory", "implementation", "reports", "oneof", "deprecated", "obsoleted", "enable", "union", "rows"];
+    only.contains(&fact) || matches!(fact, "fixed" | "mount") || fact.starts_with("v2.")
 }
 
 fn list(text: &str) -> Result<List, String> {
