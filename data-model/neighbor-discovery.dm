@@ -1,0 +1,14 @@
+# IPv6 neighbour discovery, as the kernel does it on the devices of IP interfaces.
+
+table Device.NeighborDiscovery.InterfaceSetting.{i}.
+  each ubus network.interface dump /interface key /interface where file /proc/sys/net/ipv6/conf/{l3}/disable_ipv6
+  let l3 = item /l3_device
+
+  Enable                  = file /proc/sys/net/ipv6/conf/{l3}/disable_ipv6 | not
+  Status                  = file /proc/sys/net/ipv6/conf/{l3}/disable_ipv6 | map 0:Enabled *:Disabled
+  Interface               = key | ref Device.IP.Interface.{i}.
+  DADTransmits            = file /proc/sys/net/ipv6/conf/{l3}/dad_transmits
+  RetransTimer            = file /proc/sys/net/ipv6/neigh/{l3}/retrans_time_ms
+  # The kernel counts seconds.
+  RtrSolicitationInterval = file /proc/sys/net/ipv6/conf/{l3}/router_solicitation_interval | mul 1000
+  MaxRtrSolicitations     = file /proc/sys/net/ipv6/conf/{l3}/router_solicitations
