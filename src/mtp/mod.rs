@@ -197,6 +197,15 @@ pub struct Traffic {
     pub received: std::sync::atomic::AtomicU32,
 }
 
+/// Seconds for people, `1.5`: the standard library's writer of fractions takes 11 KB of flash.
+pub(crate) fn seconds(time: std::time::Duration) -> String {
+    let (whole, thousandths) = (time.as_secs(), time.subsec_millis());
+    match thousandths {
+        0 => whole.to_string(),
+        thousandths => format!("{whole}.{thousandths:03}").trim_end_matches('0').to_owned(),
+    }
+}
+
 /// The largest USP record accepted or sent, in bytes.
 pub const MAX_RECORD: usize = 1024 * 1024;
 

@@ -264,7 +264,9 @@ mod tests {
             let output = report.output();
             let value = |name: &str| output.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
             assert_eq!((value("Status"), value("RouteHops.1.Host")), (Some("Complete"), Some(host)));
-            assert_eq!((value("RouteHops.1.RTTimes"), value("RouteHops.1.ErrorCode")), (Some("0,0"), Some("0")));
+            assert_eq!(value("RouteHops.1.ErrorCode"), Some("0"));
+            let times = value("RouteHops.1.RTTimes").unwrap_or_default().split(',');
+            assert_eq!(times.filter(|time| time.parse::<u32>().is_ok_and(|ms| ms < 5000)).count(), 2, "{output:?}");
         }
     }
 

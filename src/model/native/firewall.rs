@@ -70,7 +70,7 @@ pub(super) fn set_any(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
 /// The place of the rule: the firewall asks them in the order of the file. Rules that only mark do not count.
 pub(super) fn order(scope: &Scope<'_>) -> Option<Value> {
     let (package, section) = scope.section()?;
-    let target = |rule: &&Section| rule.text("target").unwrap_or_default().to_uppercase();
+    let target = |rule: &&Section| rule.text("target").unwrap_or_default().to_ascii_uppercase();
     let mut decide = package.of_kind(&section.kind).filter(|r| matches!(&*target(r), "ACCEPT" | "REJECT" | "DROP"));
     let at = decide.position(|other| other.name == section.name)?;
     Some(Value::from((at + 1).to_string().as_str()))
@@ -187,7 +187,7 @@ pub(super) fn set_mask(_: &Scope<'_>, old: &str, value: &str) -> Option<String> 
 /// A protocol's number. A rule for several has none that would be true; `icmp` in a rule for IPv6 is ICMPv6.
 pub(super) fn protocol(scope: &Scope<'_>, text: &str) -> Option<String> {
     let several = text.contains([' ', ',']) || text == "tcpudp";
-    let name = turned(text).1.to_lowercase();
+    let name = turned(text).1.to_ascii_lowercase();
     let family = scope.section().and_then(|(_, section)| section.text("family"));
     let name = if name == "icmp" && family == Some("ipv6") { "icmpv6" } else { &name };
     let number = PROTOCOLS.iter().find(|(known, _)| *known == name).map_or(name, |(_, number)| *number);
@@ -202,7 +202,7 @@ pub(super) fn set_protocol(_: &Scope<'_>, old: &str, value: &str) -> Option<Stri
 
 /// TCP or UDP; the first where a mapping is for both.
 pub(super) fn transport(_: &Scope<'_>, text: &str) -> Option<String> {
-    match one(text).to_lowercase().as_str() {
+    match one(text).to_ascii_lowercase().as_str() {
         "tcp" | "6" | "tcpudp" | "all" => Some("TCP".to_string()),
         "udp" | "17" => Some("UDP".to_string()),
         _ => None,
@@ -210,5 +210,5 @@ pub(super) fn transport(_: &Scope<'_>, text: &str) -> Option<String> {
 }
 
 pub(super) fn set_transport(_: &Scope<'_>, _: &str, value: &str) -> Option<String> {
-    Some(value.to_lowercase())
+    Some(value.to_ascii_lowercase())
 }

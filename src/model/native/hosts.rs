@@ -43,7 +43,7 @@ struct Hosts(Vec<Host>);
 impl Hosts {
     /// The host with this MAC address, made where there is none yet.
     fn host(&mut self, mac: &str) -> &mut Host {
-        let mac = mac.to_uppercase();
+        let mac = mac.to_ascii_uppercase();
         let at = self.0.iter().position(|h| h.mac == mac).unwrap_or(self.0.len());
         if at == self.0.len() {
             self.0.push(Host { mac, ..Host::default() });

@@ -44,7 +44,7 @@ fn of_file(text: &str) -> Vec<Lease> {
         let expires: i64 = expires.parse().ok()?;
         is_mac(mac).then_some(())?;
         Some(Lease {
-            mac: mac.to_uppercase(),
+            mac: mac.to_ascii_uppercase(),
             address: address.parse().ok()?,
             name: if name == "*" { String::new() } else { name.to_string() },
             expires: (expires > 0).then_some(expires),
@@ -81,7 +81,7 @@ fn odhcpd_lease(scope: &Scope<'_>, lease: &Table, interface: Option<&str>) -> Op
 
 /// odhcpd writes a MAC address without colons.
 fn with_colons(bare: &str) -> Option<String> {
-    let upper = bare.to_uppercase();
+    let upper = bare.to_ascii_uppercase();
     let pairs: Vec<&str> = (0..6).filter_map(|n| upper.get(n * 2..n * 2 + 2)).collect();
     let mac = pairs.join(":");
     (bare.len() == 12 && is_mac(&mac)).then_some(mac)

@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
     fn ping(&mut self) -> Option<Leave> {
         let wait = self.ping_after()?;
         if !self.heard {
-            let seconds = wait.as_secs_f32();
+            let seconds = crate::mtp::seconds(wait);
             return Some(Leave::Silently(format!("the broker did not answer a ping within {seconds} s")));
         }
         self.heard = false;
@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
 
     fn stalled(&mut self, stall: Duration) -> Option<Leave> {
         let late = self.wire.stalls_at(stall).is_some_and(|at| at <= Instant::now());
-        late.then(|| Leave::Silently(format!("the broker took no data for {} s", stall.as_secs_f32())))
+        late.then(|| Leave::Silently(format!("the broker took no data for {} s", crate::mtp::seconds(stall))))
     }
 
     /// A broker that silently drops what its access list forbids never acknowledges it.

@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
 
     fn stalled(&self, stall: Duration) -> Option<Leave> {
         let late = self.wire.pipe.stalls_at(stall).is_some_and(|at| at <= Instant::now());
-        late.then(|| Leave::silently(format!("the broker took no data for {} s", stall.as_secs_f32())))
+        late.then(|| Leave::silently(format!("the broker took no data for {} s", crate::mtp::seconds(stall))))
     }
 
     fn silent(&self) -> Option<Leave> {

@@ -76,7 +76,9 @@ impl Wire {
     pub(super) async fn handshake(&mut self, settings: &Settings) -> Result<Box<str>, Fault> {
         match timeout(settings.limits.handshake, self.expect_handshake(&settings.own_id)).await {
             Ok(answered) => answered,
-            Err(_) => Err(Fault::Peer(format!("no handshake within {} s", settings.limits.handshake.as_secs_f32()))),
+            Err(_) => {
+                Err(Fault::Peer(format!("no handshake within {} s", crate::mtp::seconds(settings.limits.handshake))))
+            }
         }
     }
 
@@ -197,7 +199,7 @@ impl Session {
 
     fn stalled(&self) -> Option<Leave> {
         let late = self.wire.0.stalls_at(self.limits.stall).is_some_and(|at| at <= Instant::now());
-        let why = || format!("the peer took no data for {} s", self.limits.stall.as_secs_f32());
+        let why = || format!("the peer took no data for {} s", crate::mtp::seconds(self.limits.stall));
         late.then(|| Leave::Fault(Fault::Gone(Loss::unclean(why()))))
     }
 

@@ -101,7 +101,7 @@ impl Session {
     /// R-WS.17: a ping every interval; no sign of life until the next one is due ends the session.
     fn ping(&mut self) -> Option<Leave> {
         if !self.heard {
-            let seconds = self.keep_alive.as_secs_f32();
+            let seconds = crate::mtp::seconds(self.keep_alive);
             return Some(Leave::silent(Loss::unclean(format!("the peer did not answer a ping within {seconds} s"))));
         }
         self.heard = false;
@@ -111,7 +111,7 @@ impl Session {
     }
 
     fn stalled(&mut self) -> Option<Leave> {
-        let seconds = self.limits.stall.as_secs_f32();
+        let seconds = crate::mtp::seconds(self.limits.stall);
         self.pipe
             .has_stalled(self.limits.stall)
             .then(|| Leave::silent(Loss::unclean(format!("the peer took no data for {seconds} s"))))
