@@ -258,7 +258,9 @@ impl<B: Backend> Transaction<'_, B> {
         let made = self
             .evaluate(|eval| {
                 let rows = eval.rows(table.object, table.row.as_ref(), &table.path);
-                rows.iter().find(|r| *r.key == *key).map(resolve::instance)
+                // A row made in a section without a name gets a key of its own.
+                let made = |r: &&Rc<Row>| *r.key == *key || r.section().is_some_and(|(_, s)| *s.name == *key);
+                rows.iter().find(made).map(resolve::instance)
             })
             .await;
         let node = made.ok_or_else(|| Fault::new(Code::ObjectNotCreated, format!("{} took no new row", table.path)))?;

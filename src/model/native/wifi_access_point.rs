@@ -7,6 +7,7 @@ use crate::model::eval::Scope;
 use crate::model::stage::Staging;
 use crate::usp::fault::{Code, Fault};
 
+const SSIDS: &str = "Device.WiFi.SSID.{i}.";
 /// What a section holds of an end point's profile.
 const PROFILE: [&str; 5] = ["ssid", "encryption", "key", "ieee80211w", "default_disabled"];
 
@@ -61,24 +62,28 @@ pub(super) fn delete_profile(scope: &Scope<'_>, staging: &mut Staging) -> Result
     Ok(())
 }
 
+/// The row of another table over the same section; one without a name has another key in each.
+fn path_in(scope: &Scope<'_>, table: &str) -> Option<String> {
+    let own = &scope.section()?.1.name;
+    let table = scope.eval.schema.find(table)?;
+    let row = scope.eval.find_row(table, &mut |row| row.section().is_some_and(|(_, section)| section.name == *own))?;
+    Some(row.path.trim_end_matches('.').to_string())
+}
+
 /// The path of the end point's profile.
 pub(super) fn profile_reference(scope: &Scope<'_>) -> Option<Value> {
-    let path = scope.path_of("Device.WiFi.EndPoint.{i}.Profile.{i}.", scope.key())?;
-    // Sections without a name are known by other keys in each table.
-    path.starts_with(&*scope.row?.path).then(|| path.as_str().into())
+    path_in(scope, "Device.WiFi.EndPoint.{i}.Profile.{i}.").map(|path| Value::from(&*path))
 }
 
 /// The SSID of an access point is its own section and cannot be another.
 pub(super) fn set_ssid_reference(scope: &Scope<'_>, value: &str, _: &mut Staging) -> Result<(), Fault> {
-    let own = scope.path_of("Device.WiFi.SSID.{i}.", scope.key());
-    match own.as_deref() == Some(value.trim_end_matches('.')) {
+    match path_in(scope, SSIDS).as_deref() == Some(value.trim_end_matches('.')) {
         true => Ok(()),
         false => Err(Fault::new(Code::InvalidValue, "the access point belongs to another SSID")),
     }
 }
 
-/// The path of the access point's SSID.
+/// The path of the SSID of an access point or end point.
 pub(super) fn ssid_reference(scope: &Scope<'_>) -> Option<Value> {
-    let path = scope.path_of("Device.WiFi.SSID.{i}.", scope.key())?;
-    Some(path.as_str().into())
+    path_in(scope, SSIDS).map(|path| Value::from(&*path))
 }
