@@ -136,13 +136,6 @@ object Device.WiFi.AccessPoint.{i}.WPS.
   ConfigMethodsEnabled   = native wifi.wps_methods
   PIN                    = option wps_pin
 
-object Device.WiFi.AccessPoint.{i}.Accounting.
-  Enable          = option acct_server | exists
-  ServerIPAddr    = option acct_server
-  ServerPort      = option acct_port
-  Secret          = option acct_secret
-  InterimInterval = option acct_interval
-
 table Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.
   each ubus hostapd.{ifname} get_clients /clients
   let mac = key | upper
