@@ -20,12 +20,19 @@ const MAX_TEXT: usize = 2 * 1024 * 1024;
 /// None in a build that succeeded: the build script reads the same text.
 pub fn blocks() -> Result<Vec<Block>, NotationError> {
     let mut blocks = Vec::new();
-    let mapping: &'static str = Box::leak(inflated(MAPPING).into_boxed_str());
-    for file in mapping.split('%').filter(|file| !file.is_empty()) {
-        let (name, text) = file.split_once('\n').unwrap_or((file, ""));
-        blocks.extend(notation::parse(name, text)?);
+    for file in files() {
+        blocks.extend(file?);
     }
     Ok(blocks)
+}
+
+/// The blocks of one file after the other.
+fn files() -> impl Iterator<Item = Result<Vec<Block>, NotationError>> {
+    let mapping: &'static str = Box::leak(inflated(MAPPING).into_boxed_str());
+    mapping.split('%').filter(|file| !file.is_empty()).map(|file| {
+        let (name, text) = file.split_once('\n').unwrap_or((file, ""));
+        notation::parse(name, text)
+    })
 }
 
 /// The facts of what the built-in mapping maps.
@@ -49,7 +56,6 @@ impl Schema {
     /// # Errors
     /// None in a build that succeeded: the build script builds the same model.
     pub fn built_in(native_writes: Natives<'_>) -> Result<Self, Vec<NotationError>> {
-        let blocks = blocks().map_err(|error| vec![error])?;
-        Self::build(blocks, &Digest::parse(&mapped_digest()), native_writes)
+        Self::build_again(files(), &Digest::parse(&mapped_digest()), native_writes)
     }
 }

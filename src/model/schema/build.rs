@@ -71,22 +71,25 @@ impl Schema {
         digest: &Digest<'_>,
         native_writes: Natives<'_>,
     ) -> Result<Self, Vec<NotationError>> {
-        let errors = scope::check(&blocks);
-        let mut builder = Builder {
-            schema: Self::default(),
-            drafts: Vec::new(),
-            digest,
-            native_writes,
-            errors,
-            shared: HashSet::new(),
-        };
-        builder.ensure("Device.", &Position { file: "".into(), line: 0 });
-        for block in blocks {
-            match block {
-                Block::Object(block) => builder.block(block),
-                Block::Live(_, live) => builder.live(live),
-                Block::Hide(at, path) => builder.hide_object(&at, path),
-            }
+        let mut builder = Builder::new(digest, native_writes, false);
+        builder.errors = scope::check(&blocks);
+        builder.take(blocks);
+        builder.finish()
+    }
+
+    /// Likewise of files that were joined before without an error, so that nothing has to be compared between them: each
+    /// is read when the one before is taken up, and what is made for a while is freed where the next one needs it.
+    ///
+    /// # Errors
+    /// None, if that is so.
+    pub(in crate::model) fn build_again(
+        files: impl Iterator<Item = Result<Vec<Block>, NotationError>>,
+        digest: &Digest<'_>,
+        native_writes: Natives<'_>,
+    ) -> Result<Self, Vec<NotationError>> {
+        let mut builder = Builder::new(digest, native_writes, true);
+        for blocks in files {
+            builder.take(blocks.map_err(|error| vec![error])?);
         }
         builder.finish()
     }
@@ -101,6 +104,8 @@ pub(super) struct Builder<'b, 'd> {
     pub(super) errors: Vec<NotationError>,
     /// Facets that several elements share.
     shared: HashSet<Rc<Facets>>,
+    /// The same blocks were joined before without an error.
+    known: bool,
 }
 
 /// What is known of an object while it is built.
@@ -115,7 +120,25 @@ pub(super) struct Draft {
     pub(super) hidden_rows: Vec<Text>,
 }
 
-impl Builder<'_, '_> {
+impl<'b, 'd> Builder<'b, 'd> {
+    fn new(digest: &'b Digest<'d>, native_writes: Natives<'b>, known: bool) -> Self {
+        let (drafts, errors) = (Vec::new(), Vec::new());
+        let mut builder =
+            Self { schema: Schema::default(), drafts, digest, native_writes, errors, shared: HashSet::new(), known };
+        builder.ensure("Device.", &Position { file: "".into(), line: 0 });
+        builder
+    }
+
+    fn take(&mut self, blocks: Vec<Block>) {
+        for block in blocks {
+            match block {
+                Block::Object(block) => self.block(block),
+                Block::Live(_, live) => self.live(live),
+                Block::Hide(at, path) => self.hide_object(&at, path),
+            }
+        }
+    }
+
     fn live(&mut self, live: Live) {
         if !self.schema.live.contains(&live) {
             self.schema.live.push(live);
@@ -269,8 +292,11 @@ impl Builder<'_, '_> {
         match draft.rows.get(row.name) {
             Some(before) if !row.replace => return Err(format!("`{}` stands at {before} already", row.name)),
             None if row.replace => return Err(format!("there is no row `{}` to replace", row.name)),
-            _ => draft.rows.insert(row.name, at.clone()),
-        };
+            _ => {}
+        }
+        if !self.known {
+            self.draft(id).rows.insert(row.name, at.clone());
+        }
         let path = self.object(id).path;
         let known = self.digest.element(path, row.name)?;
         match (known, row.declared, is_vendor(path, row.name)) {
