@@ -3,7 +3,7 @@
 use super::digest::Digest;
 use super::notation::{self, Block, NotationError};
 use super::schema::{Natives, Schema};
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use miniz_oxide::inflate::decompress_slice_iter_to_slice;
 
 /// All mapping files, each after a line `%NAME`.
 const MAPPING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapping.deflate"));
@@ -11,8 +11,9 @@ const MAPPING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapping.deflate
 const MAPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapped.digest.deflate"));
 /// All facts.
 const WHOLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/whole.digest.deflate"));
-/// More than any of these is, in bytes.
-const MAX_TEXT: usize = 2 * 1024 * 1024;
+/// More than any of these is, in bytes. So much at once comes from the system and goes back to it; what is not written
+/// costs nothing. Growing piece by piece would leave holes between what stays.
+const MAX_TEXT: usize = 1024 * 1024;
 
 /// The blocks of the built-in mapping.
 ///
@@ -46,7 +47,9 @@ pub fn whole_digest() -> String {
 }
 
 fn inflated(packed: &[u8]) -> String {
-    let bytes = decompress_to_vec_with_limit(packed, MAX_TEXT).unwrap_or_default();
+    let mut bytes = vec![0; MAX_TEXT];
+    let length = decompress_slice_iter_to_slice(&mut bytes, std::iter::once(packed), false, true);
+    bytes.truncate(length.unwrap_or(0));
     String::from_utf8(bytes).unwrap_or_default()
 }
 

@@ -19,6 +19,7 @@ impl Builder<'_, '_> {
             return Err(self.errors);
         }
         self.schema.objects.iter_mut().for_each(Object::shrink);
+        self.schema.objects.shrink_to_fit();
         if self.drafts.iter().any(|draft| draft.hidden) {
             return Ok(without_hidden(self.schema, &self.drafts));
         }
