@@ -502,20 +502,18 @@ async fn text_frame(scene: &mut Scene) {
 
 async fn keep_alive(scene: &mut Scene) {
     let lane = Lane::new(scene, WsOptions { keep_alive: "1", ..WsOptions::default() }).await;
+    // Before the agent is there: a busy machine shows a ping late, and never early.
+    let begun = Instant::now();
     scene.power_on().await;
     let ids = Ids::of(scene);
     let mut socket = lane.open(&ids).await;
     ids.connect_record(&mut socket).await;
-    let mut last = None;
-    for _ in 0..3 {
-        let ping = socket.frame(Duration::from_secs(3)).await.expect("the connection ends");
+    for number in 1..=3 {
+        let ping = socket.frame(Duration::from_secs(10)).await.expect("the connection ends");
         assert_eq!(ping.opcode, opcode::PING, "{ping:?}");
         socket.send(true, opcode::PONG, &ping.payload).await;
-        let now = Instant::now();
-        if let Some(last) = last.replace(now) {
-            let apart: Duration = now - last;
-            assert!(apart > Duration::from_millis(500) && apart < Duration::from_millis(2500), "{apart:?} apart");
-        }
+        let (due, after) = (Duration::from_secs(number), begun.elapsed());
+        assert!(after > due.mul_f32(0.95) && after < due + Duration::from_secs(10), "ping {number} after {after:?}");
     }
     // A peer that stops answering is given up.
     assert!(socket.ends(Duration::from_secs(5)).await, "a peer that does not answer pings is kept");
