@@ -43,6 +43,7 @@ const WAYS: &[&str] = &[
     "Topic",
     "ResponseTopicConfigured",
     "PublishQoS",
+    "VirtualHost",
     "ca_file",
     "certificate",
     "key",
@@ -235,5 +236,28 @@ impl<B: Backend> Agent<B> {
         let settled_ms = self.now.monotonic_ms;
         self.try_out(Trial { demanded, settled_ms, starts }, self.window_ms());
         self.judge_trial();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::uci::parse::parse;
+
+    /// Examples of what the short form of a controller makes a link of, and of what it is known by.
+    #[test]
+    fn an_option_that_leads_to_a_controller_may_cut_it_off() {
+        let file = b"config controller 'acs'\n\toption url 'stomps://acs.example.net/'\n";
+        let base = Rc::new(parse("usp-agent", file).unwrap());
+        let cuts = |option: &str| {
+            let edit = Edit::Set { section: "acs".into(), option: option.into(), value: None };
+            cuts(&PackageEdits { base: base.clone(), edits: vec![edit] })
+        };
+        for option in ["url", "VirtualHost", "Topic", "Username", "Password", "ca_file", "EndpointID", "role"] {
+            assert!(cuts(option), "{option}");
+        }
+        for option in ["Alias", "ProvisioningCode", "PeriodicNotifInterval"] {
+            assert!(!cuts(option), "{option}");
+        }
     }
 }
