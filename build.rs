@@ -4,6 +4,7 @@
 //! * `mapped.digest.deflate`: the facts of what is mapped; read at every start
 //! * `whole.digest.deflate`: all facts, those of the router profile marked; inflated only when a drop-in or
 //!   `coverage` needs them
+//! * `no-source.deflate`: why what the router profile wants is not mapped; inflated for `coverage` alone
 //!
 //! and makes the released program smaller, see `build/link.rs`.
 
@@ -52,6 +53,7 @@ mod link;
 
 const FOLDER: &str = "data-model";
 const PROFILE: &str = "data-model/router-profile.txt";
+const NO_SOURCE: &str = "data-model/no-source.txt";
 const DIGEST: &str = "data-model/tr181-2.19.digest";
 
 fn main() {
@@ -86,7 +88,8 @@ fn generate() -> Result<(), Vec<String>> {
     write_packed("mapping.deflate", &mapping)?;
     write_packed("mapped.digest.deflate", &lean(&subset(&schema, &digest))?)?;
     let marked = with_profile(&digest_text, &read(Path::new(PROFILE))?)?;
-    write_packed("whole.digest.deflate", &lean(&marked)?)
+    write_packed("whole.digest.deflate", &lean(&marked)?)?;
+    write_packed("no-source.deflate", &read(Path::new(NO_SOURCE))?)
 }
 
 fn texts(errors: &[notation::NotationError]) -> Vec<String> {

@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use usp_agent::cli::{coverage, mapping};
+use usp_agent::cli::coverage::{self, NoSource};
+use usp_agent::cli::mapping;
 use usp_agent::model::digest::{Digest, Element};
 use usp_agent::model::schema::{Access, Argument, Kind, ParamSource, Schema};
 use usp_agent::model::{built_in, dropin, native, notation};
@@ -138,11 +139,23 @@ fn the_model_is_built_quickly() {
 fn coverage_counts_every_mapped_object() {
     let schema = built_in();
     let whole = built_in::whole_digest();
-    let lines = coverage::coverage(&schema, &Digest::parse(&whole));
+    let lines = coverage::coverage(&schema, &Digest::parse(&whole), &NoSource::default());
     assert_eq!(lines.iter().map(|line| line.in_standard).sum::<usize>(), 6581 + 178 + 52);
     assert_eq!(lines.iter().map(|line| line.in_profile).sum::<usize>(), 2231 + 69 + 14);
     let mapped: usize = schema.objects.iter().map(|o| o.params.len() + o.commands.len() + o.events.len()).sum();
     assert_eq!(lines.iter().map(|line| line.mapped).sum::<usize>(), mapped);
+}
+
+#[test]
+fn a_reason_stands_for_what_is_wanted_and_not_mapped() {
+    let (text, whole) = (built_in::no_source(), built_in::whole_digest());
+    let no_source = NoSource::parse(&text);
+    let missing = coverage::missing(&built_in(), &Digest::parse(&whole), &no_source);
+    let idle = |pattern: &&str| !missing.iter().any(|(path, _)| coverage::fits(pattern, path));
+    assert_eq!(no_source.patterns().filter(idle).collect::<Vec<_>>(), Vec::<&str>::new(), "mapped, or not wanted");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(lines.is_sorted(), "data-model/no-source.txt is not sorted");
+    assert_eq!(no_source.patterns().count(), lines.len(), "a line without two blanks before its reason");
 }
 
 // --- the page ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 //! `coverage` and `record-fixtures`: for those who work on the mapping.
 
+use super::coverage::NoSource;
 use super::record_fixtures as recording;
 use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, UBUS, complain, coverage, logger, mapping, print, usage};
 use crate::backend::live::{Live, Place};
@@ -11,8 +12,12 @@ use tokio::sync::mpsc;
 
 pub(super) const COVERAGE_FLAGS: &[Flag] = &[
     ROOT,
-    Flag { name: "objects", value: None, doc: "a line for each object instead of each top-level object" },
-    Flag { name: "missing", value: None, doc: "what the router profile wants and the model has not" },
+    Flag {
+        name: "objects",
+        value: None,
+        doc: "a line for each object instead of each top-level one, with why the rest is not mapped",
+    },
+    Flag { name: "missing", value: None, doc: "what the router profile wants and the model has not, with the reason" },
 ];
 
 pub(super) const RECORD_FLAGS: &[Flag] = &[CONFIG_DIR, UBUS, ROOT];
@@ -23,12 +28,19 @@ pub(super) fn coverage(given: &Arguments) -> Exit {
     refused.iter().for_each(|refusal| complain(refusal));
     let text = built_in::whole_digest();
     let digest = Digest::parse(&text);
+    let reasons = built_in::no_source();
+    let no_source = NoSource::parse(&reasons);
     if given.has("missing") {
-        let missing = coverage::missing(&schema, &digest);
-        return print(&missing.iter().map(|path| format!("{path}\n")).collect::<String>());
+        let missing = coverage::missing(&schema, &digest, &no_source);
+        let line = |(path, reason): (String, Option<&str>)| match reason {
+            Some(reason) => format!("{path}  {reason}\n"),
+            None => format!("{path}\n"),
+        };
+        return print(&missing.into_iter().map(line).collect::<String>());
     }
-    let lines = coverage::coverage(&schema, &digest);
-    print(&coverage::table(&if given.has("objects") { lines } else { coverage::by_top(&lines) }))
+    let lines = coverage::coverage(&schema, &digest, &no_source);
+    let objects = given.has("objects");
+    print(&coverage::table(&if objects { lines } else { coverage::by_top(&lines) }, objects))
 }
 
 /// Asks the router everything that a mapping asks.

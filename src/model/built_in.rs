@@ -11,6 +11,8 @@ const MAPPING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapping.deflate
 const MAPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapped.digest.deflate"));
 /// All facts.
 const WHOLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/whole.digest.deflate"));
+/// What has no source, and why.
+const NO_SOURCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/no-source.deflate"));
 /// More than any of these is, in bytes. So much at once comes from the system and goes back to it; what is not written
 /// costs nothing. Growing piece by piece would leave holes between what stays.
 const MAX_TEXT: usize = 1024 * 1024;
@@ -44,6 +46,11 @@ pub fn mapped_digest() -> String {
 /// The text of the whole digest (about 430 KB while it is held).
 pub fn whole_digest() -> String {
     inflated(WHOLE)
+}
+
+/// The text that says why what the router profile wants is not mapped: `data-model/no-source.txt`.
+pub fn no_source() -> String {
+    inflated(NO_SOURCE)
 }
 
 fn inflated(packed: &[u8]) -> String {
