@@ -164,7 +164,8 @@ fn credentials(userinfo: Option<&str>) -> Result<Credentials, Error> {
     }
 }
 
-fn host_and_port(place: &str) -> Result<(&str, Option<u16>), Error> {
+/// The host, without the brackets of an IPv6 address, and the port where one is given.
+pub(crate) fn host_and_port(place: &str) -> Result<(&str, Option<u16>), Error> {
     let (host, after) = match place.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or(Error::Host)?;

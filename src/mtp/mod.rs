@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 pub mod backoff;
+pub mod http;
 mod link;
 pub mod mqtt;
 mod pipe;
@@ -20,7 +21,7 @@ pub mod websocket;
 
 pub use report::{HELD_BYTES, HELD_EVENTS, HELD_RECORDS};
 pub use server::{MAX_HANDSHAKES, MAX_SESSIONS};
-pub use stream::Limits;
+pub use stream::{Family, Limits, Way};
 
 /// Which link of this process, given by the daemon when it starts one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,13 +4,14 @@ use super::tls;
 use super::tls::Standing;
 use super::{Peer, tls::TlsFault};
 use bytes::Bytes;
+use rustix::net::sockopt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// Addresses of one name that are tried in turn.
@@ -169,6 +170,59 @@ impl AsyncWrite for Stream {
     }
 }
 
+/// Which way a connection takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Way {
+    /// The network device to go through (`wan`); whichever the routes name where None.
+    pub device: Option<Box<str>>,
+    /// Which addresses of a name count.
+    pub family: Family,
+    /// DiffServ codepoint, 0 to 63.
+    pub dscp: u8,
+}
+
+/// Which addresses of a name count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// All, in turn.
+    #[default]
+    Any,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// Why there is no connection: one sentence, by the step that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DialFault {
+    /// The name has no address.
+    Name(String),
+    /// The network knows no way to it.
+    Route(String),
+    /// Nobody answers.
+    Connect(String),
+    /// No encryption, or not with who should be there.
+    Tls(String),
+}
+
+impl From<DialFault> for String {
+    fn from(fault: DialFault) -> Self {
+        let (DialFault::Name(why) | DialFault::Route(why) | DialFault::Connect(why) | DialFault::Tls(why)) = fault;
+        why
+    }
+}
+
+/// A connection, and how it came about.
+pub(crate) struct Dialed {
+    pub(crate) stream: Stream,
+    pub(crate) address: SocketAddr,
+    /// The SYN to `address` went out.
+    pub(crate) opening: Instant,
+    /// It was answered.
+    pub(crate) open: Instant,
+}
+
 /// Looks the host up, connects to the first of its addresses that answers, and encrypts where asked.
 ///
 /// # Errors
@@ -179,27 +233,57 @@ pub(crate) async fn dial(
     tls: Option<&tls::ClientTls>,
     deadline: Instant,
 ) -> Result<Stream, String> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let connector = tls.map(|settings| settings.connector(host)).transpose().map_err(|fault| fault.to_string())?;
-    let addresses = look_up(host, port, deadline).await?;
-    let tcp = connect(host, port, &addresses, deadline).await?;
-    // Answers are small and awaited; Nagle would hold them back.
-    let _ = tcp.set_nodelay(true);
-    let Some(connector) = connector else { return Ok(Stream::plain(tcp)) };
-    match tokio::time::timeout_at(deadline, connector.connect(tcp)).await {
-        Ok(Ok(tls)) => Ok(Stream::encrypted(tls)),
-        Ok(Err(fault)) => Err(format!("{host}:{port}: {fault}")),
-        Err(_) => Err(format!("{host}:{port} does not answer the TLS handshake: does that port speak TLS?")),
-    }
+    Ok(dial_by(&Way::default(), host, port, tls, deadline).await?.stream)
 }
 
-async fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+/// [`dial`] on a way of the caller's choice.
+///
+/// # Errors
+/// The step that failed, and a sentence as that of [`dial`].
+pub(crate) async fn dial_by(
+    way: &Way,
+    host: &str,
+    port: u16,
+    tls: Option<&tls::ClientTls>,
+    deadline: Instant,
+) -> Result<Dialed, DialFault> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let connector = tls.map(|settings| settings.connector(host)).transpose();
+    let connector = connector.map_err(|fault| DialFault::Tls(fault.to_string()))?;
+    let addresses = look_up(way.family, host, port, deadline).await.map_err(DialFault::Name)?;
+    let (tcp, address, opening) = connect(way, host, port, &addresses, deadline).await?;
+    let open = Instant::now();
+    // Answers are small and awaited; Nagle would hold them back.
+    let _ = tcp.set_nodelay(true);
+    let stream = match connector {
+        None => Stream::plain(tcp),
+        Some(connector) => match tokio::time::timeout_at(deadline, connector.connect(tcp)).await {
+            Ok(Ok(tls)) => Stream::encrypted(tls),
+            Ok(Err(fault)) => return Err(DialFault::Tls(format!("{host}:{port}: {fault}"))),
+            Err(_) => {
+                let why = format!("{host}:{port} does not answer the TLS handshake: does that port speak TLS?");
+                return Err(DialFault::Tls(why));
+            }
+        },
+    };
+    Ok(Dialed { stream, address, opening, open })
+}
+
+async fn look_up(family: Family, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+    let fits = |address: &SocketAddr| match family {
+        Family::Any => true,
+        Family::V4 => address.is_ipv4(),
+        Family::V6 => address.is_ipv6(),
+    };
     match tokio::time::timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
         Err(_) => Err(format!("the name {host} was not resolved in time: check the router's DNS servers")),
         Ok(Err(error)) => {
             Err(format!("the name {host} cannot be resolved: {error}: check the name and the router's DNS"))
         }
-        Ok(Ok(addresses)) => Ok(spread(addresses.collect())),
+        Ok(Ok(addresses)) => match spread(addresses.filter(fits).collect()) {
+            none if none.is_empty() => Err(format!("the name {host} has no address of the kind asked for")),
+            some => Ok(some),
+        },
     }
 }
 
@@ -212,18 +296,45 @@ fn spread(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     pairs.flatten().take(ADDRESSES_TRIED).copied().collect()
 }
 
-async fn connect(host: &str, port: u16, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, String> {
-    let mut why = format!("the name {host} has no address");
+/// The connection, the address it goes to, and when it was begun.
+async fn connect(
+    way: &Way,
+    host: &str,
+    port: u16,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr, Instant), DialFault> {
+    let mut why = DialFault::Name(format!("the name {host} has no address"));
     for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let opening = Instant::now();
         let share = u32::try_from(addresses.len() - tried).unwrap_or(1).min(3);
-        why = match timeout(left / share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => return Ok(tcp),
-            Ok(Err(error)) => format!("no connection to {host}:{port} ({address}): {error}"),
-            Err(_) => format!("no connection to {host}:{port} ({address}): no answer"),
+        let left = deadline.saturating_duration_since(opening) / share;
+        let told = |error: &dyn std::fmt::Display| format!("no connection to {host}:{port} ({address}): {error}");
+        why = match timeout(left, open(way, *address)).await {
+            Ok(Ok(tcp)) => return Ok((tcp, *address, opening)),
+            Ok(Err(error)) if is_unreachable(&error) => DialFault::Route(told(&error)),
+            Ok(Err(error)) => DialFault::Connect(told(&error)),
+            Err(_) => DialFault::Connect(told(&"no answer")),
         };
     }
     Err(why)
+}
+
+async fn open(way: &Way, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(device) = &way.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    match address {
+        _ if way.dscp == 0 => {}
+        SocketAddr::V4(_) => sockopt::set_ip_tos(&socket, way.dscp << 2)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_tclass(&socket, u32::from(way.dscp << 2))?,
+    }
+    socket.connect(address).await
+}
+
+fn is_unreachable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
 }
 
 /// A sentence for an I/O error of an established connection, TLS alerts included.

@@ -1,12 +1,11 @@
 //! The opening handshake of RFC 6455, our own (docs/decisions/0007): one HTTP/1.1 head each way,
 //! then frames by tungstenite.
 //!
-//! It takes what stands in a head of at most [`parse::MAX_HEAD`] bytes and [`parse::MAX_HEADERS`]
+//! It takes what stands in a head of at most [`head::MAX_HEAD`] bytes and [`head::MAX_HEADERS`]
 //! headers. No redirects, no cookies, no HTTP/2, no compression; a body is never read.
 
 pub(super) mod client;
 mod endpoint_id;
-mod parse;
 pub(super) mod server;
 
 #[cfg(test)]
@@ -14,6 +13,8 @@ mod mangled;
 
 use crate::base64;
 use crate::mtp::MAX_RECORD;
+#[cfg(doc)]
+use crate::mtp::http::head;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 

@@ -1,9 +1,9 @@
 //! The client's half: asks for USP, and believes only an answer made for its question.
 
 use super::endpoint_id::{encode, extension};
-use super::parse::{Head, HeadFault, check_version, receive};
 use super::{EXTENSIONS, PROTOCOL, SUBPROTOCOL, accept_key, config};
 use crate::base64;
+use crate::mtp::http::head::{Head, HeadFault, check_version, receive};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;

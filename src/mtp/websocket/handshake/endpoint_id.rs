@@ -1,7 +1,7 @@
 //! The endpoint id in a handshake: in the query (R-WS.10b) and in the deprecated extension (R-WS.10a).
 
 use super::EXTENSIONS;
-use super::parse::Head;
+use crate::mtp::http::head::Head;
 
 const EXTENSION: &str = "bbf-usp-protocol";
 

@@ -1,8 +1,8 @@
 //! Heads that are cut, flipped and made up: each gets an answer or an error, none a panic.
 
 use super::client::tests as client;
-use super::parse::{Head, HeadFault};
 use super::server::tests as server;
+use crate::mtp::http::head::{Head, HeadFault};
 
 /// Both halves, whatever the bytes are meant for; the server's answer has to be HTTP or nothing.
 async fn try_both(bytes: &[u8]) {

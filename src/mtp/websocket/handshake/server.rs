@@ -1,8 +1,8 @@
 //! The server's half: accepts one path and one subprotocol, and says in HTTP why it refuses.
 
 use super::endpoint_id::{extension, extension_id, query_id};
-use super::parse::{Head, HeadFault, Received, check_version, receive};
 use super::{EXTENSIONS, PROTOCOL, SUBPROTOCOL, accept_key, config};
+use crate::mtp::http::head::{Head, HeadFault, Received, check_version, receive};
 use std::fmt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;

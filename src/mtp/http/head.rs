@@ -8,15 +8,15 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest head, in bytes, its empty line included.
-pub(super) const MAX_HEAD: usize = 8192;
+pub(in crate::mtp) const MAX_HEAD: usize = 8192;
 /// The most headers of one head.
-pub(super) const MAX_HEADERS: usize = 64;
+pub(in crate::mtp) const MAX_HEADERS: usize = 64;
 /// Bytes asked of the connection at once.
 const CHUNK: usize = 1024;
 
 /// Why no head can be had.
 #[derive(Debug)]
-pub(super) enum HeadFault {
+pub(in crate::mtp) enum HeadFault {
     /// The connection broke.
     Io(io::Error),
     /// The peer closed the connection before the head was complete.
@@ -46,17 +46,31 @@ impl fmt::Display for HeadFault {
 
 /// What was read: a head, and the bytes behind it, which are frames already.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) head: Vec<u8>,
-    pub(super) rest: Vec<u8>,
+pub(in crate::mtp) struct Received {
+    pub(in crate::mtp) head: Vec<u8>,
+    pub(in crate::mtp) rest: Vec<u8>,
 }
 
 /// Reads up to the empty line. `begins`: how a head has to begin; with other bytes it is not waited for the rest.
-pub(super) async fn receive(stream: &mut (impl AsyncRead + Unpin), begins: &[u8]) -> Result<Received, HeadFault> {
-    let mut head = Vec::with_capacity(CHUNK);
+pub(in crate::mtp) async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    begins: &[u8],
+) -> Result<Received, HeadFault> {
+    receive_on(stream, begins, &mut Vec::with_capacity(CHUNK)).await
+}
+
+/// [`receive`] with what came in already; what came in until it is dropped stays there.
+pub(in crate::mtp) async fn receive_on(
+    stream: &mut (impl AsyncRead + Unpin),
+    begins: &[u8],
+    head: &mut Vec<u8>,
+) -> Result<Received, HeadFault> {
     let mut chunk = [0u8; CHUNK];
+    if let Some(end) = end_of_head(head, 0) {
+        return Ok(split(head, end));
+    }
     loop {
-        let room = CHUNK.min(MAX_HEAD - head.len());
+        let room = CHUNK.min(MAX_HEAD.saturating_sub(head.len()));
         if room == 0 {
             return Err(HeadFault::TooLong);
         }
@@ -65,12 +79,16 @@ pub(super) async fn receive(stream: &mut (impl AsyncRead + Unpin), begins: &[u8]
             0 => return Err(HeadFault::Unfinished),
             read => head.extend_from_slice(&chunk[..read]),
         }
-        if let Some(end) = end_of_head(&head, seen) {
-            let rest = head.split_off(end);
-            return Ok(Received { head, rest });
+        if let Some(end) = end_of_head(head, seen) {
+            return Ok(split(head, end));
         }
-        check_beginning(&head, seen, begins)?;
+        check_beginning(head, seen, begins)?;
     }
+}
+
+fn split(bytes: &mut Vec<u8>, end: usize) -> Received {
+    let rest = bytes.split_off(end);
+    Received { head: std::mem::take(bytes), rest }
 }
 
 /// Where the head ends, its empty line included; the bytes before `seen` held no end.
@@ -98,14 +116,14 @@ fn is_control(byte: u8) -> bool {
 
 /// A head taken apart.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(in crate::mtp) struct Head<'a> {
     /// The three parts of the first line; the last may be empty or hold spaces.
-    pub(super) start: [&'a str; 3],
+    pub(in crate::mtp) start: [&'a str; 3],
     headers: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Head<'a> {
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, HeadFault> {
+    pub(in crate::mtp) fn parse(bytes: &'a [u8]) -> Result<Self, HeadFault> {
         let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let mut lines = lines.skip_while(|line| line.is_empty());
         let start = start_line(lines.next().unwrap_or_default()).ok_or(HeadFault::Malformed("start line"))?;
@@ -120,17 +138,17 @@ impl<'a> Head<'a> {
     }
 
     /// The first header of this name, if it is ASCII.
-    pub(super) fn first(&self, name: &str) -> Option<&'a str> {
+    pub(in crate::mtp) fn first(&self, name: &str) -> Option<&'a str> {
         self.all(name).next()
     }
 
     /// What the headers of this name list, separated by commas.
-    pub(super) fn listed(&self, name: &str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::mtp) fn listed(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(str::trim)
     }
 
     /// A list has this word, in whatever case.
-    pub(super) fn lists(&self, name: &str, word: &str) -> bool {
+    pub(in crate::mtp) fn lists(&self, name: &str, word: &str) -> bool {
         self.listed(name).any(|listed| listed.eq_ignore_ascii_case(word))
     }
 
@@ -141,7 +159,7 @@ impl<'a> Head<'a> {
 }
 
 /// HTTP/1.1 and nothing else: 1.0 knows no upgrade, 2 another one.
-pub(super) fn check_version(version: &str) -> Result<(), HeadFault> {
+pub(in crate::mtp) fn check_version(version: &str) -> Result<(), HeadFault> {
     match version {
         "HTTP/1.1" => Ok(()),
         _ if version.starts_with("HTTP/") => Err(HeadFault::Version),
