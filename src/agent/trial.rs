@@ -80,7 +80,7 @@ pub(super) fn cuts(edits: &PackageEdits) -> bool {
 /// What is new cuts nothing that was there.
 fn cuts_a_link(edits: &PackageEdits, edit: &Edit) -> bool {
     let (section, option) = match edit {
-        Edit::Add { .. } => return false,
+        Edit::Add { .. } | Edit::Place { .. } => return false,
         Edit::Delete { section } => (section, None),
         Edit::Set { section, option, .. } => (section, Some(&**option)),
     };

@@ -4,7 +4,7 @@ use super::docs::Shown;
 use super::keys::clash_of_any;
 use super::read::{Instance, keys};
 use super::resolve::{self, resolve};
-use super::stage::{difference, table_of};
+use super::stage::{difference, order, table_of};
 use super::write::{Touched, Transaction, not_unique};
 use super::{Everything, Instances};
 use crate::backend::Backend;
@@ -81,13 +81,16 @@ impl<B: Backend> Transaction<'_, B> {
 
     /// The edits of a package against its file as this message read it.
     fn edits(&self, touched: &Touched) -> Option<PackageEdits> {
-        let edits = difference(&touched.shown, &touched.now);
+        let mut edits = difference(&touched.shown, &touched.now);
+        let view = self.model.views.iter().find(|shown| *shown.view.package == *touched.name);
+        if view.is_none() {
+            edits.extend(order(&touched.shown, &touched.now));
+        }
         if edits.is_empty() {
             return None;
         }
         let none = || Rc::new(Package { name: touched.name.clone(), sections: Vec::new() });
         let base = self.docs.read(&touched.name).cloned().unwrap_or_else(none);
-        let view = self.model.views.iter().find(|shown| *shown.view.package == *touched.name);
         let edits = match view {
             Some(view) => written_out(view, &base, touched, edits),
             None => edits,

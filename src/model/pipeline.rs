@@ -231,7 +231,7 @@ impl<'a> Scope<'a> {
             Filter::Default(_) | Filter::Exists if value.is_none() && self.eval.docs.failed() => None,
             Filter::Default(text) => Some(value.unwrap_or(Val::Text(Cow::Borrowed(text)))),
             Filter::Exists => Some(Val::owned(if value.is_some() { "1" } else { "0" })),
-            Filter::List => value,
+            Filter::List | Filter::Fixed => value,
             Filter::Count => value.map(|v| Val::owned(count(&v).to_string())),
             Filter::Has(text) => value.map(|v| Val::owned(if has(&v, text) { "1" } else { "0" })),
             Filter::Ref(_) | Filter::Map(..) => match value? {
@@ -273,7 +273,7 @@ impl<'a> Scope<'a> {
             Filter::Ago => whole(text).map(|seconds| value::date_time(self.now().saturating_sub(seconds))),
             Filter::Ref(table) => (!text.is_empty()).then(|| self.path_of(table, text)).flatten(),
             Filter::Native(name) => native::filter(name, self, text),
-            Filter::Default(_) | Filter::Exists | Filter::List | Filter::Count | Filter::Has(_) => None,
+            Filter::Default(_) | Filter::Exists | Filter::List | Filter::Fixed | Filter::Count | Filter::Has(_) => None,
         }
     }
 }

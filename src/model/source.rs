@@ -213,6 +213,8 @@ pub enum Filter {
     OwnId,
     /// `list`: written as a UCI list, one element per comma.
     List,
+    /// `fixed`: a write of what it reads is taken, any other refused.
+    Fixed,
     /// `netmask`: prefix length to dotted mask, and back.
     Netmask,
     /// `date`: seconds since 1970 to dateTime; 0 is the Unknown Time.
@@ -291,6 +293,10 @@ pub struct New {
     pub options: Vec<(Text, Template)>,
     /// `new native NAME`: a Rust function creates and deletes the rows.
     pub native: Option<Text>,
+    /// `new name PREFIX`: what the new section's name begins with, instead of its type.
+    pub name: Option<Text>,
+    /// `new before PREFIX`: a new section stands before those of its type whose names begin so.
+    pub before: Option<Text>,
 }
 
 /// What performs a command.

@@ -30,6 +30,11 @@ impl Staging {
         self.edits.push((package.into(), Edit::Add { section: section.into(), kind: kind.into() }));
     }
 
+    /// Puts a section before another one, or behind all.
+    pub fn place(&mut self, package: &str, section: &str, before: Option<&str>) {
+        self.edits.push((package.into(), Edit::Place { section: section.into(), before: before.map(Into::into) }));
+    }
+
     pub(super) fn append(&mut self, mut other: Self) {
         self.edits.append(&mut other.edits);
         self.aliases.append(&mut other.aliases);
@@ -49,6 +54,11 @@ pub(super) fn staged(
     value: &str,
     staging: &mut Staging,
 ) -> Option<Result<(), Fault>> {
+    if pipeline.filters.last() == Some(&Filter::Fixed) {
+        let same = resolve::text(scope, param).as_deref() == Some(value);
+        let refused = || Fault::new(Code::InvalidValue, format!("{} cannot be anything else here", param.name));
+        return Some(same.then_some(()).ok_or_else(refused));
+    }
     let kept = |filters: &[Filter], old: &str| back(scope, param, filters, value, old);
     match &pipeline.source {
         Source::Uci { package, section, option, index } => {
@@ -166,8 +176,9 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
         source.ok_or_else(|| Fault::new(Code::ObjectNotCreatable, format!("{} has no rows to create", table.path)))?;
     // The rows there are have their numbers before the new one gets its name.
     eval.rows(table.object, table.row.as_ref(), &table.path);
-    let taken = |name: &str| eval.docs.package(package).is_some_and(|p| p.section(name).is_some());
-    let name = section_name(kind, eval.instances.borrow().next(&table.path), taken);
+    let now = eval.docs.package(package);
+    let taken = |name: &str| now.is_some_and(|p| p.section(name).is_some());
+    let name = section_name(object.new.name.unwrap_or(kind), eval.instances.borrow().next(&table.path), taken);
     staging.add(package, &name, kind);
     let row = super::eval::Row {
         object: table.object,
@@ -182,6 +193,14 @@ pub(super) fn new_row(eval: &Eval<'_>, table: &Node) -> Result<(Staging, String)
     for (option, value) in &object.new.options {
         let value = scope.fill(*value).ok_or_else(|| Fault::new(Code::ObjectNotCreated, "a value is missing"))?;
         staging.set(package, &name, option, Some(OptValue::One((&*value).into())));
+    }
+    let later = object
+        .new
+        .before
+        .zip(now)
+        .and_then(|(prefix, now)| now.of_kind(kind).find(|section| section.name.split('_').next() == Some(prefix)));
+    if let Some(later) = later {
+        staging.place(package, &name, Some(&later.name));
     }
     Ok((staging, name))
 }
@@ -276,6 +295,30 @@ pub(super) fn difference(old: &Package, new: &Package) -> Vec<Edit> {
                 edits.push(set(&option.name, Some(option.value.clone())));
             }
         }
+    }
+    edits
+}
+
+/// The edits that bring sections into the order of the new package, once it has the same ones.
+pub(super) fn order(old: &Package, new: &Package) -> Vec<Edit> {
+    let wanted: Vec<&str> = sections(new).map(|(name, _)| name).collect();
+    let stays = |name: &str, in_package: &Package| in_package.section(name).map(|s| s.kind.clone());
+    let kept = |name: &&str| stays(name, old).is_some() && stays(name, old) == stays(name, new);
+    let mut now: Vec<&str> = sections(old).map(|(name, _)| name).filter(kept).collect();
+    now.extend(wanted.iter().filter(|name| !kept(name)));
+    let mut edits = Vec::new();
+    for (at, first) in wanted.iter().enumerate() {
+        let Some(there) = now.get(at).copied().filter(|there| there != first) else { continue };
+        // One has gone down, or one has come up.
+        let down = now.get(at + 1) == Some(first);
+        let (moved, before) = match down {
+            true => (there, wanted.iter().skip_while(|name| **name != there).nth(1).copied()),
+            false => (*first, Some(there)),
+        };
+        now.retain(|name| *name != moved);
+        let place = before.and_then(|before| now.iter().position(|name| *name == before)).unwrap_or(now.len());
+        now.insert(place, moved);
+        edits.push(Edit::Place { section: moved.into(), before: before.map(Into::into) });
     }
     edits
 }

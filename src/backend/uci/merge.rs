@@ -29,6 +29,11 @@ pub(in crate::backend) fn merge(disk: &Package, edits: &PackageEdits) -> Result<
                 let place = places.of(section)?.ok_or_else(|| Error::Conflict(section.clone()))?;
                 merged.apply(&Edit::Set { section: place.into(), option: option.clone(), value: value.clone() })?;
             }
+            Edit::Place { section, before } => {
+                let place = places.of(section)?.ok_or_else(|| Error::Conflict(section.clone()))?;
+                let before = before.as_deref().map(|before| places.of(before)).transpose()?.flatten();
+                merged.apply(&Edit::Place { section: place.into(), before: before.map(Into::into) })?;
+            }
         }
     }
     Ok(merged)
@@ -159,6 +164,24 @@ mod tests {
         let disk = format!("config r first\n{B}{A}");
         let out = set_x(&format!("{A}{B}"), 0, &disk).unwrap();
         assert!(out.ends_with("option c '1' option x 'new'"), "{out}");
+    }
+
+    #[test]
+    fn a_section_is_placed_before_the_one_that_is_meant_wherever_that_is_now() {
+        let base = Rc::new(package(&format!("{A}{B}config r c\n")));
+        let place = |section: &str, before: Option<&str>| Edit::Place {
+            section: section.into(),
+            before: before.map(Into::into),
+        };
+        let first = base.sections[0].name.clone();
+        let disk = format!("config t new\n{B}{A}config r c\n");
+        let edits = vec![place("c", Some(&first))];
+        let out = merged(PackageEdits { base: base.clone(), edits }, &disk).unwrap();
+        assert_eq!(out.split(" / ").nth(2).unwrap(), "config r 'c'", "{out}");
+        let last = merged(PackageEdits { base: base.clone(), edits: vec![place(&first, None)] }, &disk).unwrap();
+        assert!(last.ends_with("option c '1'"), "{last}");
+        let gone = PackageEdits { base, edits: vec![place("c", None)] };
+        assert!(matches!(merged(gone, B), Err(Error::Conflict(_))));
     }
 
     #[test]

@@ -81,6 +81,13 @@ pub enum Edit {
         /// The new value.
         value: Option<OptValue>,
     },
+    /// Moves a section.
+    Place {
+        /// The section.
+        section: Box<str>,
+        /// The one it is to stand before; behind all where there is none.
+        before: Option<Box<str>>,
+    },
 }
 
 /// The edits of one package, with what they were made against: an anonymous section is

@@ -71,7 +71,17 @@ impl Package {
                 Ok(())
             }
             Edit::Set { section, option, value } => self.set(section, option, value.as_ref()),
+            Edit::Place { section, before } => self.place(section, before.as_deref()),
         }
+    }
+
+    fn place(&mut self, name: &str, before: Option<&str>) -> Result<(), Error> {
+        let place = |package: &Self, name: &str| package.sections.iter().position(|s| &*s.name == name);
+        let at = place(self, name).ok_or_else(|| Error::Conflict(name.into()))?;
+        let section = self.sections.remove(at);
+        let at = before.and_then(|before| place(self, before)).unwrap_or(self.sections.len());
+        self.sections.insert(at, section);
+        Ok(())
     }
 
     fn add(&mut self, name: &str, kind: &str) -> Result<(), Error> {

@@ -16,9 +16,14 @@ pub(super) fn enable(scope: &Scope<'_>) -> Option<Value> {
     Some(Value::from(enabled))
 }
 
-/// Writes `enabled` into the device's section, which is made where there is none.
+/// Writes `enabled` into the device's section.
 pub(super) fn set_enable(scope: &Scope<'_>, text: &str, staging: &mut Staging) -> Result<(), Fault> {
-    let device = scope.key();
+    set_of_device(scope, scope.key(), "enabled", text, staging);
+    Ok(())
+}
+
+/// Writes an option into a device's section, which is made where there is none.
+pub(super) fn set_of_device(scope: &Scope<'_>, device: &str, option: &str, text: &str, staging: &mut Staging) {
     let found = scope.uci("network").and_then(|p| p.of_kind("device").find(|s| s.text("name") == Some(device)));
     let name = match found {
         Some(section) => section.name.to_string(),
@@ -30,8 +35,7 @@ pub(super) fn set_enable(scope: &Scope<'_>, text: &str, staging: &mut Staging) -
             name
         }
     };
-    staging.set("network", &name, "enabled", Some(OptValue::One(text.into())));
-    Ok(())
+    staging.set("network", &name, option, Some(OptValue::One(text.into())));
 }
 
 /// The socket, or a bridge or VLAN it is in, has the default route; or the board calls it WAN.

@@ -1,12 +1,13 @@
 //! What /etc/config/firewall writes in one word and TR-181 has in several: zones, ports, addresses, protocols.
 
+use super::firewall_rule::{any as any_of, number};
 use crate::backend::uci::{Package, Section};
 use crate::backend::{Table, Value};
 use crate::model::eval::Scope;
 use std::net::IpAddr;
 
 /// Protocols by the names fw4 takes; others stand as numbers.
-const PROTOCOLS: &[(&str, &str)] = &[
+pub(super) const PROTOCOLS: &[(&str, &str)] = &[
     ("all", "-1"),
     ("any", "-1"),
     ("*", "-1"),
@@ -22,23 +23,39 @@ const PROTOCOLS: &[(&str, &str)] = &[
     ("sctp", "132"),
 ];
 
-/// The networks of the zones, each with its zone's section. What speaks IPv6 alone has nothing to translate.
+/// The networks of the zones, each with its zone's section.
 pub(super) fn networks(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let Some(firewall) = scope.uci("firewall") else { return Vec::new() };
-    let network = scope.uci("network");
-    let ipv6 = |name: &str| network.and_then(|p| p.section(name)?.text("proto")) == Some("dhcpv6");
     let of_zone = |zone: &Section| {
         let row = |name: &str| (name.to_string(), Value::Table(Table::default().with("zone", &*zone.name)));
-        members(zone).filter(|name| !ipv6(name)).map(row).collect::<Vec<_>>()
+        members(zone).map(row).collect::<Vec<_>>()
     };
     firewall.of_kind("zone").flat_map(of_zone).collect()
 }
 
-fn members(zone: &Section) -> impl Iterator<Item = &str> {
+/// The same without what speaks IPv6 alone, which has nothing to translate.
+pub(super) fn translated(scope: &Scope<'_>) -> Vec<(String, Value)> {
+    let network = scope.uci("network");
+    let ipv6 = |name: &str| network.and_then(|p| p.section(name)?.text("proto")) == Some("dhcpv6");
+    let mut all = networks(scope);
+    all.retain(|(name, _)| !ipv6(name));
+    all
+}
+
+/// The zones by name, each with its section.
+pub(super) fn zones(scope: &Scope<'_>) -> Vec<(String, Value)> {
+    let Some(firewall) = scope.uci("firewall") else { return Vec::new() };
+    let row = |zone: &Section| {
+        Some((zone.text("name")?.to_string(), Value::Table(Table::default().with("zone", &*zone.name))))
+    };
+    firewall.of_kind("zone").filter_map(row).collect()
+}
+
+pub(super) fn members(zone: &Section) -> impl Iterator<Item = &str> {
     zone.list("network").iter().flat_map(|text| text.split_whitespace())
 }
 
-fn zone<'p>(firewall: &'p Package, name: &str) -> Option<&'p Section> {
+pub(super) fn zone<'p>(firewall: &'p Package, name: &str) -> Option<&'p Section> {
     firewall.of_kind("zone").find(|zone| zone.text("name") == Some(name))
 }
 
@@ -67,22 +84,13 @@ pub(super) fn set_any(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
     Some(if value == "1" { "*" } else { old.trim_matches('*') }.to_string())
 }
 
-/// The place of the rule: the firewall asks them in the order of the file. Rules that only mark do not count.
-pub(super) fn order(scope: &Scope<'_>) -> Option<Value> {
-    let (package, section) = scope.section()?;
-    let target = |rule: &&Section| rule.text("target").unwrap_or_default().to_ascii_uppercase();
-    let mut decide = package.of_kind(&section.kind).filter(|r| matches!(&*target(r), "ACCEPT" | "REJECT" | "DROP"));
-    let at = decide.position(|other| other.name == section.name)?;
-    Some(Value::from((at + 1).to_string().as_str()))
-}
-
 /// The first of several: TR-181 has one where UCI may have a list.
 fn one(text: &str) -> &str {
     text.split([' ', ',']).next().unwrap_or(text)
 }
 
 /// `!` turns what follows around; the rest.
-fn turned(text: &str) -> (&str, &str) {
+pub(super) fn turned(text: &str) -> (&str, &str) {
     let text = one(text);
     text.strip_prefix('!').map_or(("", text), |rest| ("!", rest.trim_start()))
 }
@@ -184,18 +192,17 @@ pub(super) fn set_mask(_: &Scope<'_>, old: &str, value: &str) -> Option<String> 
     }
 }
 
-/// A protocol's number. A rule for several has none that would be true; `icmp` in a rule for IPv6 is ICMPv6.
+/// A protocol's number. A rule for several has none that would be true.
 pub(super) fn protocol(scope: &Scope<'_>, text: &str) -> Option<String> {
     let several = text.contains([' ', ',']) || text == "tcpudp";
-    let name = turned(text).1.to_ascii_lowercase();
-    let family = scope.section().and_then(|(_, section)| section.text("family"));
-    let name = if name == "icmp" && family == Some("ipv6") { "icmpv6" } else { &name };
-    let number = PROTOCOLS.iter().find(|(known, _)| *known == name).map_or(name, |(_, number)| *number);
-    (!several && number.parse::<i16>().is_ok()).then(|| number.to_string())
+    if several { None } else { number(scope, turned(text).1) }
 }
 
-pub(super) fn set_protocol(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
-    let turn = if value == "-1" { "" } else { turned(old).0 };
+pub(super) fn set_protocol(scope: &Scope<'_>, old: &str, value: &str) -> Option<String> {
+    if value == "-1" {
+        return Some(any_of(scope).to_string());
+    }
+    let turn = turned(old).0;
     let name = PROTOCOLS.iter().find(|(_, number)| *number == value).map_or(value, |(name, _)| *name);
     Some(format!("{turn}{name}"))
 }

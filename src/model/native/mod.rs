@@ -7,26 +7,27 @@ mod dhcp_pool;
 mod dns;
 mod ethernet;
 mod firewall;
+mod firewall_rule;
+mod firewall_set;
+mod firewall_zone;
 mod hosts;
 mod ipv4;
 mod ipv6_server;
-mod lamps;
 mod leases;
 mod link;
 mod network;
-mod process;
 mod routing;
 mod row;
-mod schedule;
-mod security;
 mod time;
 mod trust;
-mod usb;
 mod wifi_access_point;
 mod wifi_power;
 mod wifi_radio;
 mod wifi_security;
 mod wifi_wps;
+
+use firewall_rule as rule;
+use firewall_zone::{ECHO4, ECHO6, ECHO6_THROUGH};
 
 use super::eval::Scope;
 use super::stage::Staging;
@@ -37,7 +38,7 @@ use crate::usp::fault::Fault;
 pub type Read = fn(&Scope<'_>) -> Option<Value>;
 /// Writes one: the canonical text of the parameter.
 pub type Write = fn(&Scope<'_>, &str, &mut Staging) -> Result<(), Fault>;
-/// The rows of a table: `each native NAME`; key and element, which `item` reads. A key `:7` is numbered 7.
+/// The rows of a table: `each native NAME`; key and element, which `item` reads.
 pub type Rows = fn(&Scope<'_>) -> Vec<(String, Value)>;
 /// From text to text: `| native NAME`.
 pub type FilterFn = fn(&Scope<'_>, &str) -> Option<String>;
@@ -71,15 +72,27 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dns.server", dns::server, Some(dns::set_server)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
     ("ethernet.upstream", ethernet::upstream, None),
-    ("firewall.order", firewall::order, None),
+    ("firewall.dest_port", |s| rule::port(s, "dest_port", firewall::first), Some(|s, v, st| rule::set_port(s, "dest_port", firewall::set_first, v, st))),
+    ("firewall.dest_port_max", |s| rule::port(s, "dest_port", firewall::last), Some(|s, v, st| rule::set_port(s, "dest_port", firewall::set_last, v, st))),
+    ("firewall.dest_ports", rule::dest_ports, Some(rule::set_dest_ports)),
+    ("firewall.echo4", |s| ECHO4.read(s), Some(|s, v, st| ECHO4.write(s, v, st))),
+    ("firewall.echo6", |s| ECHO6.read(s), Some(|s, v, st| ECHO6.write(s, v, st))),
+    ("firewall.echo6_through", |s| ECHO6_THROUGH.read(s), Some(|s, v, st| ECHO6_THROUGH.write(s, v, st))),
+    ("firewall.helper", firewall_zone::helper, Some(firewall_zone::set_helper)),
+    ("firewall.order", rule::order, Some(rule::set_order)),
+    ("firewall.reverse", rule::reverse, None),
+    ("firewall.rp_filter", firewall_zone::rp_filter, Some(firewall_zone::set_rp_filter)),
+    ("firewall.set_addresses", |s| firewall_set::entries(s, "IPAddresses"), Some(|s, v, st| firewall_set::set_entries(s, "IPAddresses", v, st))),
+    ("firewall.set_macs", |s| firewall_set::entries(s, "MACAddresses"), Some(|s, v, st| firewall_set::set_entries(s, "MACAddresses", v, st))),
+    ("firewall.set_ports", |s| firewall_set::entries(s, "Ports"), Some(|s, v, st| firewall_set::set_entries(s, "Ports", v, st))),
+    ("firewall.set_type", firewall_set::set_type, Some(firewall_set::set_set_type)),
+    ("firewall.source_port", |s| rule::port(s, "src_port", firewall::first), Some(|s, v, st| rule::set_port(s, "src_port", firewall::set_first, v, st))),
+    ("firewall.source_port_max", |s| rule::port(s, "src_port", firewall::last), Some(|s, v, st| rule::set_port(s, "src_port", firewall::set_last, v, st))),
     ("ip.lower_layers", link::ip_lower_layers, Some(link::set_ip_lower_layers)),
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
-    ("lamp.duration", lamps::duration, Some(lamps::set_duration)),
-    ("lamp.reason", lamps::reason, None),
     ("ppp.lower_layers", link::lower_layers, Some(link::set_lower_layers)),
-    ("process.stat", process::stat, None),
     ("ra.home_agent", ipv6_server::home_agent, Some(ipv6_server::set_home_agent)),
     ("ra.managed", ipv6_server::managed, Some(ipv6_server::set_managed)),
     ("ra.other", ipv6_server::other, Some(ipv6_server::set_other)),
@@ -92,10 +105,6 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("row.alias", row::alias, Some(row::set_alias)),
     ("row.always", row::always, Some(row::set_always)),
     ("row.name", row::name, None),
-    ("schedule.days", schedule::days, Some(schedule::set_days)),
-    ("schedule.duration", schedule::duration, Some(schedule::set_duration)),
-    ("schedule.start", schedule::start, Some(schedule::set_start)),
-    ("schedule.status", schedule::status, None),
     ("time.local", time::local, None),
     ("time.status", time::status, None),
     ("time.zone", time::zone, Some(time::set_zone)),
@@ -126,8 +135,6 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
 /// Tables.
 const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
-    ("certificate.bundles", security::bundles),
-    ("certificate.certificates", security::certificates),
     ("dhcp.advertisers", ipv6_server::advertisers),
     ("dhcp.clients", leases::clients),
     ("dhcp.pools6", ipv6_server::pools),
@@ -136,11 +143,11 @@ const ROWS: &[(&str, Rows)] = &[
     ("ethernet.links", link::links),
     ("ethernet.vlans", link::vlans),
     ("firewall.networks", firewall::networks),
+    ("firewall.set_rules", firewall_set::rules),
+    ("firewall.translated", firewall::translated),
+    ("firewall.zones", firewall::zones),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
-    ("lamp.cycle", lamps::cycle),
-    ("process.processes", process::processes),
-    ("process.temperatures", process::temperatures),
     ("routing.ipv4", routing::ipv4),
     ("routing.ipv6", routing::ipv6),
     ("stack.rows", link::stack),
@@ -157,17 +164,26 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("device.stated", device::stated, None),
     ("firewall.address", firewall::address, Some(firewall::set_address)),
     ("firewall.any", firewall::any, Some(firewall::set_any)),
+    ("firewall.dscp", rule::dscp, Some(rule::set_dscp)),
+    ("firewall.family", firewall_set::family, Some(firewall_set::set_family)),
     ("firewall.first", firewall::first, Some(firewall::set_first)),
+    ("firewall.host", rule::host, Some(rule::set_host)),
+    ("firewall.icmp", rule::icmp, Some(rule::set_icmp)),
+    ("firewall.inbound", firewall::network, Some(rule::set_inbound)),
     ("firewall.last", firewall::last, Some(firewall::set_last)),
+    ("firewall.mac", rule::mac, Some(rule::set_mac)),
     ("firewall.mask", firewall::mask, Some(firewall::set_mask)),
     ("firewall.network", firewall::network, Some(firewall::set_network)),
     ("firewall.not", firewall::not, Some(firewall::set_not)),
+    ("firewall.own_mac", rule::mac, Some(rule::set_own_mac)),
     ("firewall.protocol", firewall::protocol, Some(firewall::set_protocol)),
+    ("firewall.protocols", rule::protocols, Some(rule::set_protocols)),
+    ("firewall.set_dest", |s, t| rule::set(s, t, true, false), Some(|s, o, v| rule::set_set(s, o, v, true, false))),
+    ("firewall.set_not_dest", |s, t| rule::set(s, t, true, true), Some(|s, o, v| rule::set_set(s, o, v, true, true))),
+    ("firewall.set_not_source", |s, t| rule::set(s, t, false, true), Some(|s, o, v| rule::set_set(s, o, v, false, true))),
+    ("firewall.set_source", |s, t| rule::set(s, t, false, false), Some(|s, o, v| rule::set_set(s, o, v, false, false))),
+    ("firewall.stealth", firewall_zone::stealth, Some(firewall_zone::set_stealth)),
     ("firewall.transport", firewall::transport, Some(firewall::set_transport)),
-    ("lamp.colour", lamps::colour, None),
-    ("usb.hub", usb::hub, None),
-    ("usb.number", usb::number, None),
-    ("usb.port", usb::port, None),
     ("wifi.width", wifi_radio::width, None),
 ];
 
@@ -175,6 +191,7 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
 const MAKERS: &[(&str, Create, Delete)] = &[
     ("dns.forwarding", dns::create_forwarding, dns::delete),
     ("dns.servers", dns::create, dns::delete),
+    ("firewall.set_rules", firewall_set::create, firewall_set::delete),
     ("ipv4.addresses", ipv4::create, ipv4::delete),
     ("wifi.access_point", wifi_access_point::create, wifi_access_point::delete),
     ("wifi.end_point", wifi_access_point::create_end_point, wifi_access_point::delete),

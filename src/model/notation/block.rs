@@ -56,6 +56,10 @@ pub enum ItemKind {
     NewOption(Text, Template),
     /// `new native NAME`
     NewNative(Text),
+    /// `new name PREFIX`
+    NewName(Text),
+    /// `new before PREFIX`
+    NewBefore(Text),
     /// `NAME = ...`, `NAME() = ...`, `NAME! = agent`
     Row(Row),
     /// `hide NAME`

@@ -26,7 +26,7 @@ fn of_item<'a>(item: &'a Item, names: &mut Vec<&'a str>) {
                 values.iter().for_each(|value| of_pipeline(value, names));
             }
         }
-        ItemKind::NewOption(..) | ItemKind::Hide(_) => {}
+        ItemKind::NewOption(..) | ItemKind::NewName(_) | ItemKind::NewBefore(_) | ItemKind::Hide(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::source::{
 
 const SOURCES: &str = "ubus, uci, option, item, $NAME, file, list, link, key, agent, text, native";
 const FILTERS: &str = "default, map, not, mul, div, add, netmask, ref, list, line, word, after, before, upper, lower, own-id, \
-                       unquote, basename, has, exists, count, date, ago, native";
+                       unquote, basename, has, exists, count, date, ago, fixed, native";
 
 /// `SOURCE | FILTER | ...`, as far as it goes.
 pub(super) fn pipeline(words: &mut Words<'static>) -> Result<Pipeline, Reason> {
@@ -165,6 +165,7 @@ fn filter(words: &mut Words<'static>) -> Result<Filter, Reason> {
         "unquote" => Filter::Unquote,
         "basename" => Filter::Basename,
         "list" => Filter::List,
+        "fixed" => Filter::Fixed,
         "own-id" => Filter::OwnId,
         "netmask" => Filter::Netmask,
         "date" => Filter::Date,

@@ -82,13 +82,15 @@ fn equals(words: &mut Words<'static>) -> Result<(), Reason> {
 }
 
 fn new(words: &mut Words<'static>) -> Result<ItemKind, Reason> {
-    match words.need("set or native")?.0 {
+    match words.need("set, name, before or native")?.0 {
         "set" => {
             let option = uci_name("option", text(words, "the option")?)?;
             Ok(ItemKind::NewOption(option, template(text(words, "the text")?)?))
         }
         "native" => Ok(ItemKind::NewNative(text(words, "the native function")?)),
-        other => Err(unknown("what a new row gets", other, "set OPTION TEXT, native NAME")),
+        "name" => Ok(ItemKind::NewName(uci_name("section", text(words, "the prefix")?)?)),
+        "before" => Ok(ItemKind::NewBefore(uci_name("section", text(words, "the prefix")?)?)),
+        other => Err(unknown("what a new row gets", other, "set OPTION TEXT, name PREFIX, before PREFIX, native NAME")),
     }
 }
 

@@ -16,6 +16,9 @@ pub type Natives<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A value can be written back through this pipeline.
 pub fn writable(pipeline: &Pipeline, native_writes: Natives<'_>) -> bool {
+    if pipeline.filters.last() == Some(&Filter::Fixed) {
+        return true;
+    }
     let source = match &pipeline.source {
         Source::Uci { .. } | Source::Option { .. } => true,
         Source::Native(name) => native_writes(name),
@@ -261,12 +264,20 @@ impl<'b, 'd> Builder<'b, 'd> {
         match kind {
             ItemKind::When(condition) => object.when.push(condition),
             ItemKind::Let(name, values) => object.lets.push((name, values)),
-            ItemKind::Each(_) | ItemKind::NewOption(..) | ItemKind::NewNative(_) if !object.table => {
+            ItemKind::Each(_)
+            | ItemKind::NewOption(..)
+            | ItemKind::NewNative(_)
+            | ItemKind::NewName(_)
+            | ItemKind::NewBefore(_)
+                if !object.table =>
+            {
                 return Err(format!("`{}` is no table", object.path));
             }
             ItemKind::Each(each) => object.each.push(each),
             ItemKind::NewOption(option, text) => object.new.options.push((option, text)),
             ItemKind::NewNative(name) => object.new.native = Some(name),
+            ItemKind::NewName(prefix) => object.new.name = Some(prefix),
+            ItemKind::NewBefore(prefix) => object.new.before = Some(prefix),
             ItemKind::Hide(name) => return self.hide_row(id, name),
             ItemKind::Row(row) => return self.row(id, at, row),
         }

@@ -90,7 +90,7 @@ fn check_item(
             values.iter().try_for_each(|value| place.pipeline(value))
         }
         ItemKind::NewOption(_, text) => row.template(text),
-        ItemKind::NewNative(_) | ItemKind::Hide(_) => Ok(()),
+        ItemKind::NewNative(_) | ItemKind::NewName(_) | ItemKind::NewBefore(_) | ItemKind::Hide(_) => Ok(()),
         ItemKind::Row(line) => match &line.source {
             RowSourceText::Parameter(values) => values.iter().try_for_each(|value| row.pipeline(value)),
             RowSourceText::Command(CommandSource::Ubus { object, args, .. }) => {
