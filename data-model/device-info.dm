@@ -82,12 +82,54 @@ object Device.DeviceInfo.MemoryStatus.
 object Device.DeviceInfo.ProcessStatus.
   CPUUsage = native cpu.usage
 
+# What a process was started with may hold passwords: its name alone is told.
+table Device.DeviceInfo.ProcessStatus.Process.{i}.
+  each native process.processes
+  let pid  = key | after :
+  let stat = native process.stat
+
+  PID      = $pid
+  Command  = $stat /name
+  # The kernel's own have no memory.
+  Size     = file /proc/{pid}/status | line VmRSS: | word 1 | default 0
+  Priority = $stat /priority
+  CPUTime  = $stat /time
+  State    = $stat /state | map R:Running S:Sleeping D:Uninterruptible T:Stopped t:Stopped Z:Zombie X:Zombie I:Idle
+
+# Thermal zones, and what chips beside them measure (Wi-Fi, disks).
 table Device.DeviceInfo.TemperatureStatus.TemperatureSensor.{i}.
   each list /sys/class/thermal where file /sys/class/thermal/{key}/temp
+  each native process.temperatures
   let type   = file /sys/class/thermal/{key}/type
+  let chip   = item /chip
 
-  Name       = text "{type} ({key})"
-            or key
-  Status     = file /sys/class/thermal/{key}/mode | map enabled:Enabled disabled:Disabled
-            or text Enabled
-  Value      = file /sys/class/thermal/{key}/temp | div 1000
+  Name           = text "{type} ({key})"
+                or text "{chip} ({key})"
+                or key
+  Enable         = file /sys/class/thermal/{key}/mode | map enabled:1 disabled:0
+                or text 1
+  Status         = file /sys/class/thermal/{key}/mode | map enabled:Enabled disabled:Disabled
+                or text Enabled
+  Value          = file /sys/class/thermal/{key}/temp | div 1000
+                or file /sys/class/hwmon/{key}_input | div 1000
+  # It is measured when it is asked for.
+  LastUpdate     = text 0 | ago
+  ResetTime      = ubus system info /uptime | ago
+  MinValue       = file /sys/class/hwmon/{key}_lowest | div 1000
+  MaxValue       = file /sys/class/hwmon/{key}_highest | div 1000
+  LowAlarmValue  = file /sys/class/hwmon/{key}_min | div 1000
+  HighAlarmValue = file /sys/class/hwmon/{key}_max | div 1000
+
+# Where ugps hears satellites.
+table Device.DeviceInfo.Location.{i}.
+  each ubus gps info where key == latitude
+  let latitude  = ubus gps info /latitude
+  let longitude = ubus gps info /longitude
+
+  Source           = text GPS
+  AcquiredTime     = ubus gps info /age | ago
+  # They tell of sources outside only.
+  ExternalSource   = text ""
+  ExternalProtocol = text ""
+  # RFC 5491: a point in WGS 84.
+  DataObject       = text "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:gp=\"urn:ietf:params:xml:ns:pidf:geopriv10\" xmlns:gml=\"http://www.opengis.net/gml\" entity=\"pres:device\"><tuple id=\"gps\"><status><gp:geopriv><gp:location-info><gml:Point srsName=\"urn:ogc:def:crs:EPSG::4326\"><gml:pos>{latitude} {longitude}</gml:pos></gml:Point></gp:location-info><gp:usage-rules/><gp:method>GPS</gp:method></gp:geopriv></status></tuple></presence>"

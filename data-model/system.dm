@@ -8,6 +8,26 @@ table Device.Users.User.{i}.
   # Who has no shell cannot log in.
   Enable   = item | basename | map false:0 nologin:0 *:1
 
+table Device.Users.Group.{i}.
+  each file /etc/group
+
+  Groupname = item | before :
+  GroupID   = item | after : | after : | before :
+  Enable    = text 1
+
+# What rpcd and LuCI tell apart: an access group each.
+table Device.Users.Role.{i}.
+  each list /usr/share/rpcd/acl.d
+
+  RoleName = key | before .json
+  Enable   = text 1
+
+table Device.Users.SupportedShell.{i}.
+  each file /etc/shells
+
+  Name   = item
+  Enable = text 1
+
 object Device.SSH.
   when uci dropbear.@dropbear[0].Port
 
@@ -36,6 +56,15 @@ object Device.Syslog.
 table Device.Syslog.Action.{i}.
   each text log
 
+  SourceRef = text log | ref Device.Syslog.Source.{i}.
+
+# logd hears /dev/log and /dev/kmsg, always both.
+table Device.Syslog.Source.{i}.
+  each text log
+
+  KernelMessages = text 1
+  SystemMessages = text 1
+
 object Device.Syslog.Action.{i}.LogFile.
   Enable           = uci system.@system[0].log_file | exists
   FilePath         = uci system.@system[0].log_file
@@ -43,6 +72,9 @@ object Device.Syslog.Action.{i}.LogFile.
 
 object Device.Syslog.Action.{i}.LogRemote.
   Enable   = uci system.@system[0].log_remote | default 1
+  Status   = uci system.@system[0].log_remote | map 0:Disabled
+          or uci system.@system[0].log_ip | map *:Enabled
+          or text Disabled
   Address  = uci system.@system[0].log_ip
   Port     = uci system.@system[0].log_port | default 514
   Protocol = uci system.@system[0].log_proto | default udp | map udp:UDP tcp:TCP
@@ -63,7 +95,9 @@ table Device.DeviceInfo.VendorLogFile.{i}.
 table Device.DeviceInfo.VendorConfigFile.{i}.
   each list /etc/config
 
-  Name = text /etc/config/{key}
+  Name                = text /etc/config/{key}
+  # sysupgrade keeps the folder.
+  UseForBackupRestore = text 1
 
 # The one image that runs; a second slot is nothing every router has.
 table Device.DeviceInfo.FirmwareImage.{i}.
@@ -79,20 +113,46 @@ table Device.DeviceInfo.FirmwareImage.{i}.
 
 table Device.LEDs.LED.{i}.
   each list /sys/class/leds
+  let colour = key | native lamp.colour
+  let phase  = file /sys/class/leds/{key}/brightness | map 0:off *:on
 
-  Name          = key
+  Name                   = key
   # A trigger may have it dark for the moment.
-  Status        = file /sys/class/leds/{key}/trigger | has [none] | map 0:InUse
-               or file /sys/class/leds/{key}/brightness | map 0:Disabled *:InUse
-  MaxBrightness = file /sys/class/leds/{key}/max_brightness
+  Status                 = file /sys/class/leds/{key}/trigger | has [none] | map 0:InUse
+                        or file /sys/class/leds/{key}/brightness | map 0:Disabled *:InUse
+  MaxBrightness          = file /sys/class/leds/{key}/max_brightness
+  Reason                 = native lamp.reason
+                        or file /sys/class/leds/{key}/trigger | after [ | before ] | map none:""
+                        or file /sys/class/leds/{key}/trigger | after [ | before ]
+  CyclePeriodRepetitions = file /sys/class/leds/{key}/trigger | has [timer] | map 1:-1 0:0
+
+object Device.LEDs.LED.{i}.CurrentCycleElement.
+  CycleElementReference = text "{key} {phase}" | ref Device.LEDs.LED.{i}.CycleElement.{i}.
+                       or text ""
+  Color                 = $phase | map off:000000
+                       or $colour
+
+# A lamp that blinks by itself is on, then off, at once.
+table Device.LEDs.LED.{i}.CycleElement.{i}.
+  each native lamp.cycle
+
+  Enable       = text 1
+  Order        = item /order
+  Color        = item /phase | map off:000000
+              or $colour
+  Duration     = native lamp.duration
+  FadeInterval = text 0
+  Brightness   = item /phase | map off:0 on:100
 
 table Device.USB.USBHosts.Host.{i}.
   each list /sys/bus/usb/devices where file /sys/bus/usb/devices/{key}/devpath == 0
   let bus = file /sys/bus/usb/devices/{key}/busnum
 
-  Name       = key
-  Type       = file /sys/bus/usb/devices/{key}/product | word 1 | map xHCI:xHCI EHCI:EHCI OHCI:OHCI UHCI:UHCI *:Unknown
-  USBVersion = file /sys/bus/usb/devices/{key}/version | word 1
+  Name                  = key
+  Enable                = file /sys/bus/usb/devices/{key}/authorized
+  Type                  = file /sys/bus/usb/devices/{key}/product | word 1 | map xHCI:xHCI EHCI:EHCI OHCI:OHCI UHCI:UHCI *:Unknown
+  USBVersion            = file /sys/bus/usb/devices/{key}/version | word 1
+  PowerManagementEnable = file /sys/bus/usb/devices/{key}/power/control | map auto:1 on:0
 
 table Device.USB.USBHosts.Host.{i}.Device.{i}.
   each list /sys/bus/usb/devices where file /sys/bus/usb/devices/{key}/busnum == {bus}
@@ -102,8 +162,17 @@ table Device.USB.USBHosts.Host.{i}.Device.{i}.
   DeviceClass    = file /sys/bus/usb/devices/{key}/bDeviceClass
   DeviceSubClass = file /sys/bus/usb/devices/{key}/bDeviceSubClass
   DeviceProtocol = file /sys/bus/usb/devices/{key}/bDeviceProtocol
+  DeviceVersion  = file /sys/bus/usb/devices/{key}/bcdDevice | native usb.number
+  VendorID       = file /sys/bus/usb/devices/{key}/idVendor | native usb.number
+  ProductID      = file /sys/bus/usb/devices/{key}/idProduct | native usb.number
   Manufacturer   = file /sys/bus/usb/devices/{key}/manufacturer
   ProductClass   = file /sys/bus/usb/devices/{key}/product
   SerialNumber   = file /sys/bus/usb/devices/{key}/serial
+  Port           = file /sys/bus/usb/devices/{key}/devpath | native usb.port
+  # Empty for what stands at the host controller itself.
+  Parent         = key | native usb.hub | ref Device.USB.USBHosts.Host.{i}.Device.{i}.
+                or text ""
   Rate           = file /sys/bus/usb/devices/{key}/speed | map 1.5:Low 12:Full 480:High 5000:Super *:Unknown
   MaxChildren    = file /sys/bus/usb/devices/{key}/maxchild
+  IsSuspended    = file /sys/bus/usb/devices/{key}/power/runtime_status | map suspended:1 *:0
+  IsSelfPowered  = file /sys/bus/usb/devices/{key}/bMaxPower | map 0mA:1 *:0

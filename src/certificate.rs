@@ -27,6 +27,50 @@ pub fn serial_and_issuer(certificate: &[u8]) -> Option<(String, String)> {
     Some((serial, distinguished_name(fields.get(2)?.1)))
 }
 
+/// What the extension for the subject's other names is called (2.5.29.17).
+const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 0x11];
+/// Of what algorithms are called, the part all of RSA (1.2.840.113549.1.1) and of ECDSA (1.2.840.10045.4.3) share.
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3];
+
+/// The subject as RFC 4514 writes it.
+pub fn subject(certificate: &[u8]) -> Option<String> {
+    Some(distinguished_name(fields(certificate)?.get(4)?.1))
+}
+
+/// The subject's other names: host names, addresses, URIs, mail addresses.
+pub fn alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
+    let extensions = fields(certificate)?.into_iter().find(|(tag, _)| *tag == 0xa3)?.1;
+    let named = |parts: &Vec<(u8, &[u8])>| parts.first().is_some_and(|(_, oid)| **oid == ALTERNATIVE_NAMES);
+    let names = elements(element(extensions)?.1).into_iter().map(|(_, one)| elements(one)).find(named)?;
+    let all = elements(element(names.last()?.1)?.1).into_iter().filter_map(|(tag, name)| match (tag, name.len()) {
+        (0x81 | 0x82 | 0x86, _) => Some(printable(name)),
+        (0x87, 4) => <[u8; 4]>::try_from(name).ok().map(|address| std::net::Ipv4Addr::from(address).to_string()),
+        (0x87, 16) => <[u8; 16]>::try_from(name).ok().map(|address| std::net::Ipv6Addr::from(address).to_string()),
+        _ => None,
+    });
+    Some(all.collect())
+}
+
+/// The algorithm it is signed with, as RFC 8017 and RFC 5758 name it.
+pub fn signature_algorithm(certificate: &[u8]) -> Option<&'static str> {
+    let (oid, last) = elements(fields(certificate)?.get(1)?.1)
+        .first()
+        .and_then(|(_, oid)| oid.split_last().map(|(last, oid)| (oid, *last)))?;
+    Some(match (oid, last) {
+        (RSA, 5) => "sha1WithRSAEncryption",
+        (RSA, 10) => "RSASSA-PSS",
+        (RSA, 11) => "sha256WithRSAEncryption",
+        (RSA, 12) => "sha384WithRSAEncryption",
+        (RSA, 13) => "sha512WithRSAEncryption",
+        (ECDSA, 2) => "ecdsa-with-SHA256",
+        (ECDSA, 3) => "ecdsa-with-SHA384",
+        (ECDSA, 4) => "ecdsa-with-SHA512",
+        ([0x2b, 0x65], 0x70) => "Ed25519",
+        _ => return None,
+    })
+}
+
 /// The serial number and the issuer, encoded: together they tell one certificate from all others.
 pub fn identity(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     let fields = fields(certificate)?;
@@ -171,6 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn the_subject_has_other_names_and_a_signature_its_algorithm() {
+        let mut params =
+            CertificateParams::new(vec!["router.example".into(), "192.0.2.7".into(), "2001:db8::1".into()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Router");
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        assert_eq!(subject(&der).as_deref(), Some("CN=Router"));
+        assert_eq!(alternative_names(&der).unwrap(), ["router.example", "192.0.2.7", "2001:db8::1"]);
+        assert_eq!(signature_algorithm(&der), Some("ecdsa-with-SHA256"));
+        let bare = CertificateParams::new(vec![]).unwrap().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(alternative_names(bare.der()), None);
+    }
+
+    #[test]
     fn a_certificate_is_read_with_and_without_its_armour() {
         let der = certificate();
         let bare = base64::encode(&der);
@@ -189,11 +246,13 @@ mod tests {
         let der = certificate();
         for cut in 0..der.len() {
             let _ = (issuer_and_subject(&der[..cut]), validity(&der[..cut]), serial_and_issuer(&der[..cut]));
+            let _ = (subject(&der[..cut]), alternative_names(&der[..cut]), signature_algorithm(&der[..cut]));
         }
         for at in 0..der.len() {
             let mut mangled = der.clone();
             mangled[at] ^= 0xff;
             let _ = (issuer_and_subject(&mangled), validity(&mangled), serial_and_issuer(&mangled));
+            let _ = (subject(&mangled), alternative_names(&mangled), signature_algorithm(&mangled));
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word:
         "challenge_response" => challenges::respond(agent, call).await,
         "send_on_board_request" => send_on_board_request(agent, call).await,
         "force_reconnect" => force_reconnect(agent, call),
+        "ca_file" => authorities("CAFile", call.row()),
+        "ca_dir" => authorities("CADir", call.row().and_then(|file| file.rsplit_once('/')).map(|(folder, _)| folder)),
         _ => Err(Fault::new(Code::InternalError, format!("the agent has no command {word}"))),
     }
 }
@@ -76,6 +78,12 @@ async fn send_on_board_request<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>
     }
     agent.on_board(&controller).await;
     Ok(Reply::Output(Vec::new()))
+}
+
+/// CAFile() and CADir(): where authorities' certificates are, as RFC 8089 writes it. A bundle's key is its file.
+fn authorities(name: &'static str, path: Option<&str>) -> Result<Reply, Fault> {
+    let path = path.ok_or_else(|| Fault::new(Code::CommandFailure, "there is no such bundle"))?;
+    Ok(Reply::Output(vec![(name.into(), format!("file://{path}"))]))
 }
 
 /// ForceReconnect() of an MQTT client.

@@ -203,8 +203,10 @@ impl<'a> Eval<'a> {
             .into_iter()
             .zip((0..=u32::MAX).rev())
             .map(|((key, item), last)| {
+                // A process is known by its number: `:7` comes and goes too often to be remembered.
+                let own = key.strip_prefix(':').and_then(|number| number.parse().ok());
                 let known = if provisional { instances.known(path, &key).or(Some(last)) } else { None };
-                let number = known.unwrap_or_else(|| instances.number(path, &key));
+                let number = own.or(known).unwrap_or_else(|| instances.number(path, &key));
                 let path = format!("{path}{number}.").into();
                 Rc::new(Row { object: table, key, number, parent: parent.cloned(), item, path })
             })

@@ -13,13 +13,18 @@ mod firewall_zone;
 mod hosts;
 mod ipv4;
 mod ipv6_server;
+mod lamps;
 mod leases;
 mod link;
 mod network;
+mod process;
 mod routing;
 mod row;
+mod schedule;
+mod security;
 mod time;
 mod trust;
+mod usb;
 mod wifi_access_point;
 mod wifi_power;
 mod wifi_radio;
@@ -38,7 +43,7 @@ use crate::usp::fault::Fault;
 pub type Read = fn(&Scope<'_>) -> Option<Value>;
 /// Writes one: the canonical text of the parameter.
 pub type Write = fn(&Scope<'_>, &str, &mut Staging) -> Result<(), Fault>;
-/// The rows of a table: `each native NAME`; key and element, which `item` reads.
+/// The rows of a table: `each native NAME`; key and element, which `item` reads. A key `:7` is numbered 7.
 pub type Rows = fn(&Scope<'_>) -> Vec<(String, Value)>;
 /// From text to text: `| native NAME`.
 pub type FilterFn = fn(&Scope<'_>, &str) -> Option<String>;
@@ -92,7 +97,10 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
+    ("lamp.duration", lamps::duration, Some(lamps::set_duration)),
+    ("lamp.reason", lamps::reason, None),
     ("ppp.lower_layers", link::lower_layers, Some(link::set_lower_layers)),
+    ("process.stat", process::stat, None),
     ("ra.home_agent", ipv6_server::home_agent, Some(ipv6_server::set_home_agent)),
     ("ra.managed", ipv6_server::managed, Some(ipv6_server::set_managed)),
     ("ra.other", ipv6_server::other, Some(ipv6_server::set_other)),
@@ -105,6 +113,10 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("row.alias", row::alias, Some(row::set_alias)),
     ("row.always", row::always, Some(row::set_always)),
     ("row.name", row::name, None),
+    ("schedule.days", schedule::days, Some(schedule::set_days)),
+    ("schedule.duration", schedule::duration, Some(schedule::set_duration)),
+    ("schedule.start", schedule::start, Some(schedule::set_start)),
+    ("schedule.status", schedule::status, None),
     ("time.local", time::local, None),
     ("time.status", time::status, None),
     ("time.zone", time::zone, Some(time::set_zone)),
@@ -135,6 +147,8 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
 /// Tables.
 const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
+    ("certificate.bundles", security::bundles),
+    ("certificate.certificates", security::certificates),
     ("dhcp.advertisers", ipv6_server::advertisers),
     ("dhcp.clients", leases::clients),
     ("dhcp.pools6", ipv6_server::pools),
@@ -148,6 +162,9 @@ const ROWS: &[(&str, Rows)] = &[
     ("firewall.zones", firewall::zones),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
+    ("lamp.cycle", lamps::cycle),
+    ("process.processes", process::processes),
+    ("process.temperatures", process::temperatures),
     ("routing.ipv4", routing::ipv4),
     ("routing.ipv6", routing::ipv6),
     ("stack.rows", link::stack),
@@ -184,6 +201,10 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("firewall.set_source", |s, t| rule::set(s, t, false, false), Some(|s, o, v| rule::set_set(s, o, v, false, false))),
     ("firewall.stealth", firewall_zone::stealth, Some(firewall_zone::set_stealth)),
     ("firewall.transport", firewall::transport, Some(firewall::set_transport)),
+    ("lamp.colour", lamps::colour, None),
+    ("usb.hub", usb::hub, None),
+    ("usb.number", usb::number, None),
+    ("usb.port", usb::port, None),
     ("wifi.width", wifi_radio::width, None),
 ];
 
