@@ -2,6 +2,7 @@
 
 object Device.IP.
   IPv4Capable = list /proc/sys/net/ipv4 | exists
+  IPv4Enable  = list /proc/sys/net/ipv4 | exists
   IPv4Status  = list /proc/sys/net/ipv4 | exists | map 1:Enabled 0:Disabled
   IPv6Capable = list /proc/sys/net/ipv6 | exists
   IPv6Enable  = file /proc/sys/net/ipv6/conf/all/disable_ipv6 | not
@@ -34,7 +35,11 @@ table Device.IP.Interface.{i}.
   Name        = key
   LastChange  = $if /uptime
   LowerLayers = native ip.lower_layers
+  # Protocols that give an interface IPv6 alone.
+  IPv4Enable  = $if /proto | map dhcpv6:0 6in4:0 6to4:0 6rd:0 none:0 *:1
+             or option proto | map dhcpv6:0 6in4:0 6to4:0 6rd:0 none:0 *:1
   IPv6Enable  = ubus network.device status /{l3}/ipv6
+  ULAEnable   = native ipv6.ula
   MaxMTUSize  = ubus netlink link /link[dev={l3}]/mtu
   Type        = $l3 | map lo:Loopback
              or $if /proto | map 6in4:Tunnel 6to4:Tunnel 6rd:Tunnel dslite:Tunnel map:Tunnel gre:Tunnel ipip:Tunnel *:Normal

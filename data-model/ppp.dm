@@ -1,5 +1,8 @@
 # PPP over Ethernet: interfaces of /etc/config/network that speak it. Each is the IP interface above it too.
 
+object Device.PPP.
+  SupportedNCPs = list /proc/sys/net/ipv6 | exists | map 1:IPCP,IPv6CP 0:IPCP
+
 table Device.PPP.Interface.{i}.
   each uci network.interface where option proto == pppoe
   new set proto pppoe
@@ -26,9 +29,11 @@ table Device.PPP.Interface.{i}.
   MaxMRUSize          = option mtu
                      or ubus netlink link /link[dev={l3}]/mtu
   CurrentMRUSize      = ubus netlink link /link[dev={l3}]/mtu
+  IPv6CPEnable        = option ipv6 | default auto | map auto:1 0:0 *:1
   Reset()             = ubus network.interface.{key} restart
 
 object Device.PPP.Interface.{i}.PPPoE.
+  SessionID   = native ppp.session
   ACName      = option ac
   ServiceName = option service
 
@@ -36,6 +41,10 @@ object Device.PPP.Interface.{i}.IPCP.
   LocalIPAddress  = $if /ipv4-address/0/address
   RemoteIPAddress = $if /ipv4-address/0/ptpaddress
   DNSServers      = $if /dns-server
+
+object Device.PPP.Interface.{i}.IPv6CP.
+  LocalInterfaceIdentifier  = native ipv6.local_identifier
+  RemoteInterfaceIdentifier = native ipv6.remote_identifier
 
 object Device.PPP.Interface.{i}.Stats.
   let stats = ubus netlink link /link[dev={l3}]/statistics

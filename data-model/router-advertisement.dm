@@ -1,5 +1,8 @@
 # Router advertisements of odhcpd: the `ra` options of /etc/config/dhcp.
 
+object Device.RouterAdvertisement.
+  Enable = list /etc/rc.d | has S35odhcpd
+
 table Device.RouterAdvertisement.InterfaceSetting.{i}.
   each native dhcp.advertisers
 

@@ -42,3 +42,20 @@ table Device.Routing.Router.{i}.IPv6Forwarding.{i}.
   ForwardingMetric = native routing.metric
   ExpirationTime   = item /expires | mul -1 | ago
                   or text 9999-12-31T23:59:59Z
+
+# Routes beside their own that routers advertised: odhcp6c hands them on to netifd.
+object Device.Routing.RouteInformation.
+  Enable = native row.always
+
+table Device.Routing.RouteInformation.InterfaceSetting.{i}.
+  each native ipv6.route_information
+  let target = item /target
+  let mask   = item /mask
+
+  Status             = item | exists | map 1:ForwardingEntryCreated
+  Interface          = key | ref Device.IP.Interface.{i}.
+  SourceRouter       = item /nexthop
+  PreferredRouteFlag = item /metric | map 384:High 512:Medium 640:Low
+  Prefix             = text {target}/{mask}
+  RouteLifetime      = item /valid | mul -1 | ago
+                    or text 9999-12-31T23:59:59Z

@@ -4,7 +4,7 @@
 //! | Method | Members of an element |
 //! |---|---|
 //! | `link` | `dev`, `index`, `type` (ARPHRD), `kind`, `address`, `mtu`, `flags`, `operstate` (RFC 2863), `carrier`, `master`, `lower`, `statistics` |
-//! | `addr` | `dev`, `family` (4, 6), `address`, `prefixlen`, `scope`, `flags`, `preferred`, `valid` (seconds, absent for ever) |
+//! | `addr` | `dev`, `family` (4, 6), `address`, `peer` (of a point-to-point link), `prefixlen`, `scope`, `flags`, `preferred`, `valid` (seconds, absent for ever) |
 //! | `neigh` | `dev`, `family`, `address`, `lladdr`, `state` (NUD), `router` |
 //! | `fdb` | `dev`, `lladdr`, `state`, `master`, `vlan` |
 //! | `route` | `dev`, `family`, `target` (with its length), `gateway`, `source`, `metric`, `table`, `protocol`, `type`, `scope`, `expires` (seconds) |

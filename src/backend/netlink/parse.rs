@@ -104,6 +104,9 @@ pub(super) fn addr(body: &[u8], names: &Names) -> Option<Table> {
             _ => {}
         }
     }
+    if let (Some(_), Some(peer)) = (&local, address.as_ref().filter(|other| Some(*other) != local.as_ref())) {
+        table = table.with("peer", &**peer);
+    }
     Some(table.with("address", &*local.or(address)?))
 }
 

@@ -1,5 +1,6 @@
 //! An address pool of the DHCP server: its range, its options, its lease time, as dnsmasq reads them.
 
+use super::dns::is_domain;
 use super::network::{Network, network_of, prefix_length};
 use crate::backend::Value;
 use crate::backend::uci::{OptValue, Section};
@@ -213,8 +214,7 @@ pub(super) fn domain(scope: &Scope<'_>) -> Option<Value> {
 }
 
 pub(super) fn set_domain(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
-    // UCI lists of dnsmasq are split at blanks.
-    if !value.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+    if !is_domain(value) {
         return Err(Fault::new(Code::InvalidValue, "DomainName is not a domain name"));
     }
     DOMAIN.set(scope, value, staging)

@@ -140,6 +140,36 @@ pub(super) fn create(scope: &Scope<'_>, staging: &mut Staging) -> Result<String,
     append(section, OF_INTERFACE, staging)
 }
 
+/// The paths of all servers dnsmasq asks.
+pub(super) fn forwarders(scope: &Scope<'_>) -> Option<Value> {
+    let table = scope.eval.schema.find("Device.DNS.Relay.Forwarding.{i}.")?;
+    let rows = scope.eval.rows(table, None, "Device.DNS.Relay.Forwarding.");
+    Some(Value::Array(rows.iter().map(|row| Value::from(row.path.trim_end_matches('.'))).collect()))
+}
+
+pub(super) fn zone(scope: &Scope<'_>) -> Option<Value> {
+    dnsmasq(scope)?.text("domain").map(Value::from)
+}
+
+/// Renames the domain of the home; where dnsmasq was told to keep questions about it to itself, it still does.
+pub(super) fn set_zone(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
+    let section = dnsmasq(scope).filter(|_| !value.is_empty() && is_domain(value));
+    let section = section.ok_or_else(|| Fault::new(Code::InvalidValue, "Name is not a domain name"))?;
+    let set = |staging: &mut Staging, option: &str, text: String| {
+        staging.set(OF_DNSMASQ.0, &section.name, option, Some(OptValue::One(text.into())));
+    };
+    if section.text("local") == Some(&format!("/{}/", section.text("domain").unwrap_or_default())) {
+        set(staging, "local", format!("/{value}/"));
+    }
+    set(staging, "domain", value.to_string());
+    Ok(())
+}
+
+/// Letters, digits and what joins them: dnsmasq's lists are split at blanks.
+pub(super) fn is_domain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}
+
 pub(super) fn create_forwarding(scope: &Scope<'_>, staging: &mut Staging) -> Result<String, Fault> {
     append(dnsmasq(scope), OF_DNSMASQ, staging)
 }

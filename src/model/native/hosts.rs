@@ -38,6 +38,31 @@ pub(super) fn hosts(scope: &Scope<'_>) -> Vec<(String, Value)> {
     hosts.0.into_iter().map(|host| (host.mac.clone(), host.element())).collect()
 }
 
+/// The MAC address of the host that has an IP address.
+pub(super) fn of_address(scope: &Scope<'_>, address: &str) -> Option<String> {
+    let table = scope.eval.schema.find("Device.Hosts.Host.{i}.")?;
+    let has = |item: &Table, list: &str| {
+        let all = item.get(list).and_then(Value::as_array).unwrap_or(&[]);
+        all.iter().any(|own| own.as_str() == Some(address))
+    };
+    let mut wanted = |row: &std::rc::Rc<crate::model::eval::Row>| {
+        row.element().and_then(Value::as_table).is_some_and(|item| has(item, "ip4") || has(item, "ip6"))
+    };
+    scope.eval.find_row(table, &mut wanted).map(|row| row.key.to_string())
+}
+
+/// The address of a host, by its MAC address.
+pub(super) fn address_of(scope: &Scope<'_>, _: &str, mac: &str) -> Option<String> {
+    if mac.is_empty() {
+        return Some(String::new());
+    }
+    let table = scope.eval.schema.find("Device.Hosts.Host.{i}.")?;
+    let row = scope.eval.row_by_key(table, mac)?;
+    let item = row.element()?.as_table()?;
+    let first = |list: &str| item.get(list)?.as_array()?.first()?.as_str().map(str::to_string);
+    first("ip4").or_else(|| first("ip6"))
+}
+
 struct Hosts(Vec<Host>);
 
 impl Hosts {

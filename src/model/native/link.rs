@@ -84,6 +84,14 @@ pub(super) fn set_lower_layers(scope: &Scope<'_>, value: &str, staging: &mut Sta
     Ok(())
 }
 
+/// The number of the PPPoE session on the device below. The kernel writes it as it stands on the wire.
+pub(super) fn session(scope: &Scope<'_>) -> Option<Value> {
+    let below = text(interface(scope, scope.key())?, "device")?;
+    let line = scope.file("/proc/net/pppoe")?.lines().find(|line| line.split_whitespace().nth(2) == Some(below))?;
+    let number = u32::from_str_radix(line.split_whitespace().next()?, 16).ok()?;
+    Some(Value::from(i32::from(u16::from_be(u16::try_from(number).ok()?))))
+}
+
 /// The device a VLAN is cut from, and its number where the name tells it (`eth0.5`); None where `device` is no VLAN.
 fn vlan_of<'p>(package: &'p Package, device: &'p str) -> Option<(&'p str, Option<&'p str>)> {
     if let Some(section) = package.of_kind("device").find(|s| s.text("name") == Some(device)) {

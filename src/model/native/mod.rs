@@ -4,6 +4,7 @@ mod bridge;
 mod cpu;
 mod device;
 mod dhcp_pool;
+mod discovery;
 mod dns;
 mod ethernet;
 mod firewall;
@@ -12,6 +13,7 @@ mod firewall_set;
 mod firewall_zone;
 mod hosts;
 mod ipv4;
+mod ipv6;
 mod ipv6_server;
 mod lamps;
 mod leases;
@@ -24,12 +26,14 @@ mod schedule;
 mod security;
 mod time;
 mod trust;
+mod tunnel;
 mod usb;
 mod wifi_access_point;
 mod wifi_power;
 mod wifi_radio;
 mod wifi_security;
 mod wifi_wps;
+mod zone;
 
 use firewall_rule as rule;
 use firewall_zone::{ECHO4, ECHO6, ECHO6_THROUGH};
@@ -74,7 +78,9 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dhcp.routers", dhcp_pool::routers, Some(dhcp_pool::set_routers)),
     ("dhcp.server_enable", dhcp_pool::server_enable, None),
     ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
+    ("dns.forwarders", dns::forwarders, None),
     ("dns.server", dns::server, Some(dns::set_server)),
+    ("dns.zone", dns::zone, Some(dns::set_zone)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
     ("ethernet.upstream", ethernet::upstream, None),
     ("firewall.dest_port", |s| rule::port(s, "dest_port", firewall::first), Some(|s, v, st| rule::set_port(s, "dest_port", firewall::set_first, v, st))),
@@ -97,9 +103,16 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("ipv4.address", ipv4::address, Some(ipv4::set_address)),
     ("ipv4.mask", ipv4::mask, Some(ipv4::set_mask)),
     ("ipv4.status", ipv4::status, None),
+    ("ipv6.added_length", ipv6::added_length, Some(ipv6::set_added_length)),
+    ("ipv6.client_address", ipv6::client_address, None),
+    ("ipv6.local_identifier", ipv6::local_identifier, None),
+    ("ipv6.remote_identifier", ipv6::remote_identifier, None),
+    ("ipv6.served_prefixes", ipv6::served_prefixes, None),
+    ("ipv6.ula", ipv6::ula, Some(ipv6::set_ula)),
     ("lamp.duration", lamps::duration, Some(lamps::set_duration)),
     ("lamp.reason", lamps::reason, None),
     ("ppp.lower_layers", link::lower_layers, Some(link::set_lower_layers)),
+    ("ppp.session", link::session, None),
     ("process.stat", process::stat, None),
     ("ra.home_agent", ipv6_server::home_agent, Some(ipv6_server::set_home_agent)),
     ("ra.managed", ipv6_server::managed, Some(ipv6_server::set_managed)),
@@ -120,6 +133,11 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("time.local", time::local, None),
     ("time.status", time::status, None),
     ("time.zone", time::zone, Some(time::set_zone)),
+    ("tunnel.address_source", tunnel::address_source, Some(tunnel::set_address_source)),
+    ("tunnel.end_user_prefix", tunnel::end_user_prefix, None),
+    ("tunnel.ipv4_prefix", tunnel::ipv4_prefix, Some(tunnel::set_ipv4_prefix)),
+    ("tunnel.ipv6_prefix", tunnel::ipv6_prefix, Some(tunnel::set_ipv6_prefix)),
+    ("tunnel.status", tunnel::status, None),
     ("uci.section", row::section, None),
     ("wifi.auto_channel", wifi_radio::auto_channel, Some(wifi_radio::set_auto_channel)),
     ("wifi.bands", wifi_radio::bands, None),
@@ -142,6 +160,8 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.upstream", wifi_power::upstream, None),
     ("wifi.wps", wifi_wps::enable, Some(wifi_wps::set_enable)),
     ("wifi.wps_methods", wifi_wps::methods, Some(wifi_wps::set_methods)),
+    ("zone.networks", zone::networks, Some(zone::set_networks)),
+    ("zone.state", zone::state, None),
 ];
 
 /// Tables.
@@ -152,6 +172,8 @@ const ROWS: &[(&str, Rows)] = &[
     ("dhcp.advertisers", ipv6_server::advertisers),
     ("dhcp.clients", leases::clients),
     ("dhcp.pools6", ipv6_server::pools),
+    ("discovery.announced", discovery::announced),
+    ("discovery.found", discovery::found),
     ("dns.forwarding", dns::forwarding),
     ("dns.servers", dns::servers),
     ("ethernet.links", link::links),
@@ -162,6 +184,7 @@ const ROWS: &[(&str, Rows)] = &[
     ("firewall.zones", firewall::zones),
     ("hosts.hosts", hosts::hosts),
     ("ipv4.addresses", ipv4::addresses),
+    ("ipv6.route_information", ipv6::route_information),
     ("lamp.cycle", lamps::cycle),
     ("process.processes", process::processes),
     ("process.temperatures", process::temperatures),
@@ -179,6 +202,7 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("device.bare_mac", device::bare_mac, None),
     ("device.oui", device::oui, None),
     ("device.stated", device::stated, None),
+    ("discovery.utc", discovery::utc, None),
     ("firewall.address", firewall::address, Some(firewall::set_address)),
     ("firewall.any", firewall::any, Some(firewall::set_any)),
     ("firewall.dscp", rule::dscp, Some(rule::set_dscp)),
@@ -201,11 +225,15 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("firewall.set_source", |s, t| rule::set(s, t, false, false), Some(|s, o, v| rule::set_set(s, o, v, false, false))),
     ("firewall.stealth", firewall_zone::stealth, Some(firewall_zone::set_stealth)),
     ("firewall.transport", firewall::transport, Some(firewall::set_transport)),
+    ("hosts.of_address", hosts::of_address, Some(hosts::address_of)),
     ("lamp.colour", lamps::colour, None),
+    ("tunnel.address", tunnel::address, Some(tunnel::set_address)),
+    ("tunnel.name", tunnel::name, Some(tunnel::set_name)),
     ("usb.hub", usb::hub, None),
     ("usb.number", usb::number, None),
     ("usb.port", usb::port, None),
     ("wifi.width", wifi_radio::width, None),
+    ("words", row::words, Some(row::set_words)),
 ];
 
 /// Creation and deletion of rows.

@@ -33,6 +33,15 @@ pub(super) fn name(scope: &Scope<'_>) -> Option<Value> {
     })
 }
 
+/// Words with blanks between them, which shell scripts read, as a list.
+pub(super) fn words(_: &Scope<'_>, text: &str) -> Option<String> {
+    Some(text.split([' ', '\t', ',']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(","))
+}
+
+pub(super) fn set_words(_: &Scope<'_>, _: &str, list: &str) -> Option<String> {
+    Some(list.replace(',', " "))
+}
+
 /// What is listed is in use: OpenWrt has no place to keep such a row without using it.
 pub(super) fn always(_: &Scope<'_>) -> Option<Value> {
     Some(Value::from(true))

@@ -33,10 +33,15 @@ pub(super) fn status(scope: &Scope<'_>) -> Option<Value> {
 
 /// The local time with its offset. procd's `localtime` is not UTC: it has the zone's offset in it.
 pub(super) fn local(scope: &Scope<'_>) -> Option<Value> {
+    Some(Value::from(with_offset(scope.now(), offset(scope)).as_str()))
+}
+
+/// How many seconds the local time is ahead of UTC.
+pub(super) fn offset(scope: &Scope<'_>) -> i64 {
     let now = scope.now();
     let info = scope.ubus("system", "info", &Table::default());
     let local = info.and_then(|i| i.get("localtime")).and_then(Value::as_i64).map_or(now, unsigned);
-    Some(Value::from(with_offset(now, quarter_hours(local - now) * 900).as_str()))
+    quarter_hours(local - now) * 900
 }
 
 /// procd counts in 32 bits without sign.
