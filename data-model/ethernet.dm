@@ -23,6 +23,7 @@ table Device.Ethernet.Interface.{i}.
 
 object Device.Ethernet.Interface.{i}.Stats.
   let stats = ubus netlink link /link[dev={key}]/statistics
+  let count = ubus netlink ethtool /ethtool[dev={key}]
 
   BytesSent                = $stats /tx_bytes
   BytesReceived            = $stats /rx_bytes
@@ -34,6 +35,39 @@ object Device.Ethernet.Interface.{i}.Stats.
   DiscardPacketsReceived   = $stats /rx_dropped
   MulticastPacketsReceived = $stats /multicast
   Collisions               = $stats /collisions
+  # Where the driver tells them apart.
+  UnicastPacketsSent       = $count /tx_unicast
+  UnicastPacketsReceived   = $count /rx_unicast
+  MulticastPacketsSent     = $count /tx_multicast
+  BroadcastPacketsSent     = $count /tx_broadcast
+  BroadcastPacketsReceived = $count /rx_broadcast
+
+# What each socket has received: RFC 2819 as far as the kernel counts it.
+table Device.Ethernet.RMONStats.{i}.
+  each list /sys/class/net where link /sys/class/net/{key}/phy80211 == "" where file /sys/class/net/{key}/dsa/tagging == "" where file /sys/class/net/{key}/type == 1 where link /sys/class/net/{key}/device
+  let stats = ubus netlink link /link[dev={key}]/statistics
+  let count = ubus netlink ethtool /ethtool[dev={key}]
+
+  # The kernel counts always.
+  Enable                = text 1
+  Status                = text Enabled
+  Name                  = key
+  Interface             = key | ref Device.Ethernet.Interface.{i}.
+  Bytes                 = $stats /rx_bytes
+  Packets               = native ethernet.rmon_packets
+  BroadcastPackets      = $count /rx_broadcast
+  MulticastPackets      = $count /rx_multicast
+                       or $stats /multicast
+  CRCErroredPackets     = $count /rx_crc_errors
+                       or $stats /rx_crc_errors
+  UndersizePackets      = $count /rx_undersize
+  OversizePackets       = $count /rx_oversize
+  Packets64Bytes        = $count /upto_64
+  Packets65to127Bytes   = $count /upto_127
+  Packets128to255Bytes  = $count /upto_255
+  Packets256to511Bytes  = $count /upto_511
+  Packets512to1023Bytes = $count /upto_1023
+  Packets1024to1518Bytes = $count /upto_1518
 
 # One per device that an IP interface or a VLAN stands on: a socket, a bridge.
 table Device.Ethernet.Link.{i}.
@@ -51,6 +85,7 @@ table Device.Ethernet.Link.{i}.
 
 object Device.Ethernet.Link.{i}.Stats.
   let stats = ubus netlink link /link[dev={key}]/statistics
+  let count = ubus netlink ethtool /ethtool[dev={key}]
 
   BytesSent                = $stats /tx_bytes
   BytesReceived            = $stats /rx_bytes
@@ -61,6 +96,12 @@ object Device.Ethernet.Link.{i}.Stats.
   DiscardPacketsSent       = $stats /tx_dropped
   DiscardPacketsReceived   = $stats /rx_dropped
   MulticastPacketsReceived = $stats /multicast
+  # Where the driver tells them apart.
+  UnicastPacketsSent       = $count /tx_unicast
+  UnicastPacketsReceived   = $count /rx_unicast
+  MulticastPacketsSent     = $count /tx_multicast
+  BroadcastPacketsSent     = $count /tx_broadcast
+  BroadcastPacketsReceived = $count /rx_broadcast
 
 # VLANs that IP interfaces stand on: those with a section of their own, and those that are only named (`eth0.5`).
 table Device.Ethernet.VLANTermination.{i}.

@@ -33,6 +33,9 @@ table Device.WiFi.Radio.{i}.
   CurrentOperatingChannelBandwidth    = $info /htmode | native wifi.width
   # HT40 alone leaves the side to the router.
   ExtensionChannel                    = $radio /config/htmode | map HT40+:AboveControlChannel HT40-:BelowControlChannel *:Auto
+  GuardInterval                       = native wifi.guard_interval
+  CenterFrequencySegment0             = $info /center_chan1
+  CenterFrequencySegment1             = $info /center_chan2
   # mac80211 and the hardware choose it for every frame.
   MCS                                 = text -1
   TransmitPowerSupported              = native wifi.powers
@@ -78,6 +81,7 @@ table Device.WiFi.SSID.{i}.
              or ubus iwinfo info {"device":"{ifname}"} /bssid | upper
   MACAddress  = ubus netlink link /link[dev={ifname}]/address | upper
   SSID        = option ssid
+  MLDUnit     = native wifi.mld_unit
 
 object Device.WiFi.SSID.{i}.Stats.
   BytesSent                = $stats /tx_bytes
@@ -119,6 +123,7 @@ object Device.WiFi.AccessPoint.{i}.Security.
   PreSharedKey           = native wifi.pre_shared_key
   KeyPassphrase          = native wifi.passphrase
   SAEPassphrase          = native wifi.passphrase
+  WEPKey                 = native wifi.wep_key
   RekeyingInterval       = option wpa_group_rekey | default 86400
   MFPConfig              = option ieee80211w | map 0:Disabled 1:Optional 2:Required
                         or option encryption | before + | map sae:Required owe:Required psk3:Required wpa3:Required wpa3-192:Required sae-mixed:Optional psk3-mixed:Optional wpa3-mixed:Optional *:Disabled
@@ -135,6 +140,44 @@ object Device.WiFi.AccessPoint.{i}.WPS.
   ConfigMethodsSupported = text PushButton,Label
   ConfigMethodsEnabled   = native wifi.wps_methods
   PIN                    = option wps_pin
+  # OpenWrt tells hostapd that the network is set up, unless it is told otherwise.
+  Status                 = native wifi.wps | map 0:Disabled
+                        or option wps_not_configured | map 1:Unconfigured
+                        or text Configured
+
+# For visitors (IEEE 802.11u, Passpoint): a hostapd with everything, or a network that asks for it.
+object Device.WiFi.AccessPoint.{i}.Interworking.
+  let full = ubus luci getFeatures /hostapd/eap | map 1:1 or option iw_enabled
+  when $full
+
+  Enable                                   = option iw_enabled | default 0
+  AccessNetworkType                        = option iw_access_network_type | default 0 | map 0:PrivateNetwork 1:PrivateNetworkWithGuestAccess 2:ChargeablePublicNetwork 3:FreePublicNetwork 4:PersonalDeviceNetwork 5:EmergencyServicesOnlyNetwork 14:TestOrExperimental 15:Wildcard
+  InternetAvailable                        = option iw_internet | default 1
+  ASRA                                     = option iw_asra | default 0
+  VenueGroup                               = option iw_venue_group | default 0 | map 0:Unspecified 1:Assembly 2:Business 3:Educational 4:Factory-Industrial 5:Institutional 6:Mercantile 7:Residential 8:Storage 9:Utility-Miscellaneous 10:Vehicular 11:Outdoor
+  VenueType                                = option iw_venue_type
+  HESSID                                   = option iw_hessid
+  EmergencyServiceReachable                = option iw_esr | default 0
+  UnauthenticatedEmergencyServiceAvailable = option iw_uesa | default 0
+
+object Device.WiFi.AccessPoint.{i}.ANQP.
+  let full = ubus luci getFeatures /hostapd/eap | map 1:1 or option iw_enabled
+  when $full
+
+  # It goes with the interworking element.
+  Enable                  = option iw_enabled | default 0
+  VenueName               = option iw_venue_name
+  RoamingConsortiumOIs    = option iw_roaming_consortium | list
+  NAIRealms               = option iw_nai_realm | list
+  Domains                 = option iw_domain_name | list
+
+object Device.WiFi.AccessPoint.{i}.Passpoint.
+  let full = ubus luci getFeatures /hostapd/eap | map 1:1 or option hs20
+  when $full
+
+  Enable               = option hs20 | default 0
+  OperatorFriendlyName = option hs20_oper_friendly_name
+  DGAFDisable          = option disable_dgaf | default 0
 
 table Device.WiFi.AccessPoint.{i}.AssociatedDevice.{i}.
   each ubus hostapd.{ifname} get_clients /clients
@@ -190,6 +233,15 @@ object Device.WiFi.EndPoint.{i}.Stats.
   LastDataUplinkRate   = $peer /tx/rate
   SignalStrength       = $peer /signal
 
+# Where wpa_supplicant is built with WPS: the router's button starts it, for every network that it joins.
+object Device.WiFi.EndPoint.{i}.WPS.
+  let wps = ubus luci getFeatures /wpasupplicant/wps | map 1:1
+  when $wps
+
+  Enable                 = text 1
+  ConfigMethodsSupported = text PushButton
+  ConfigMethodsEnabled   = text PushButton
+
 object Device.WiFi.EndPoint.{i}.Security.
   ModesSupported = native wifi.modes_supported
 
@@ -210,5 +262,6 @@ object Device.WiFi.EndPoint.{i}.Profile.{i}.Security.
   PreSharedKey  = native wifi.pre_shared_key
   KeyPassphrase = native wifi.passphrase
   SAEPassphrase = native wifi.passphrase
+  WEPKey        = native wifi.wep_key
   MFPConfig     = option ieee80211w | map 0:Disabled 1:Optional 2:Required
                or option encryption | before + | map sae:Required owe:Required psk3:Required wpa3:Required wpa3-192:Required sae-mixed:Optional psk3-mixed:Optional wpa3-mixed:Optional *:Disabled

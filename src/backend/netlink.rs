@@ -7,11 +7,13 @@
 //! | `addr` | `dev`, `family` (4, 6), `address`, `peer` (of a point-to-point link), `prefixlen`, `scope`, `flags`, `preferred`, `valid` (seconds, absent for ever) |
 //! | `neigh` | `dev`, `family`, `address`, `lladdr`, `state` (NUD), `router` |
 //! | `fdb` | `dev`, `lladdr`, `state`, `master`, `vlan` |
+//! | `ethtool` | `dev`, `tx_unicast`, `rx_broadcast` and the like, `rx_crc_errors`, `upto_64` and so on, where the driver counts them (`ethtool.rs`) |
 //! | `route` | `dev`, `family`, `target` (with its length), `gateway`, `source`, `metric`, `table`, `protocol`, `type`, `scope`, `expires` (seconds) |
 //!
 //! A dump is answered by the kernel while it is asked: nothing here waits. Events tell of changes as ubus events
 //! `netlink.link`, `netlink.addr`, `netlink.neigh` and `netlink.route`, without saying which.
 
+mod ethtool;
 mod message;
 mod parse;
 pub(super) mod watch;
@@ -59,12 +61,15 @@ const KINDS: [Kind; 5] = [
 /// # Errors
 /// `Status(3)` (method not found) for an unknown method; `Disconnected` where the kernel refuses.
 pub fn call(method: &str) -> Result<Table, CallError> {
-    let kind = KINDS.iter().find(|kind| kind.method == method);
-    let kind = kind.ok_or(CallError::Status(super::ubus::message::status::METHOD_NOT_FOUND))?;
     let failed = |error: std::io::Error| {
         log::warn!("netlink={method} failed cause=\"{error}\"");
         CallError::Disconnected
     };
+    if method == "ethtool" {
+        return ethtool::counters().map(|all| Table(vec![(method.into(), Value::Array(all))])).map_err(failed);
+    }
+    let kind = KINDS.iter().find(|kind| kind.method == method);
+    let kind = kind.ok_or(CallError::Status(super::ubus::message::status::METHOD_NOT_FOUND))?;
     let socket = Socket::open(0).map_err(failed)?;
     let links = dump(&socket, &LINKS).map_err(failed)?;
     let names: Names = links.iter().filter_map(|body| parse::name(body)).collect();

@@ -337,7 +337,9 @@ pub fn text(scope: &Scope<'_>, param: &Param) -> Option<String> {
     if scope.eval.docs.failed() && (value.is_none() || matches!(param.source, super::schema::ParamSource::Count(_))) {
         return None;
     }
-    value.or_else(|| value::absent(param.kind, param.facets.list.is_some(), param.default.as_deref()))
+    // What counts by itself begins somewhere, but nobody counted that default.
+    let default = param.default.as_deref().filter(|_| !param.value_change_ignored);
+    value.or_else(|| value::absent(param.kind, param.facets.list.is_some(), default))
 }
 
 /// What a reader sees: secured parameters are empty without a secured role, also to a search that guesses at them.

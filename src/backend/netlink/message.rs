@@ -1,7 +1,9 @@
 //! Messages and attributes of netlink, and a socket for them. Numbers are in the byte order of the machine.
 
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with};
+use rustix::net::{
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -96,7 +98,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
-/// A socket of rtnetlink.
+/// A socket of netlink, rtnetlink by default.
 pub(super) struct Socket {
     pub(super) fd: OwnedFd,
     sequence: Cell<u32>,
@@ -105,8 +107,17 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens one that hears these multicast groups (bit n-1 for group n).
     pub(super) fn open(groups: u32) -> io::Result<Self> {
+        Self::with(None, groups)
+    }
+
+    /// Opens one of generic netlink.
+    pub(super) fn open_generic() -> io::Result<Self> {
+        Self::with(Some(rustix::net::netlink::GENERIC), 0)
+    }
+
+    fn with(protocol: Option<Protocol>, groups: u32) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
         bind(&fd, &SocketAddrNetlink::new(0, groups))?;
         Ok(Self { fd, sequence: Cell::new(0) })
     }

@@ -25,7 +25,7 @@ const ROUTER: u8 = 0x80;
 const NOARP: u16 = 0x40;
 
 /// The members of `struct rtnl_link_stats64`, in its order.
-const STATISTICS: [&str; 10] = [
+const STATISTICS: [&str; 13] = [
     "rx_packets",
     "tx_packets",
     "rx_bytes",
@@ -36,6 +36,9 @@ const STATISTICS: [&str; 10] = [
     "tx_dropped",
     "multicast",
     "collisions",
+    "rx_length_errors",
+    "rx_over_errors",
+    "rx_crc_errors",
 ];
 /// IF_OPER_* as RFC 2863 names them.
 const OPERSTATES: [&str; 7] = ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"];
@@ -203,11 +206,11 @@ fn named(table: Table, member: &str, value: &[u8], names: &Names) -> Table {
 }
 
 /// Counters over i64 do not happen in a router's life.
-fn number(count: u64) -> Value {
+pub(super) fn number(count: u64) -> Value {
     Value::Int64(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-fn text(value: &[u8]) -> Box<str> {
+pub(super) fn text(value: &[u8]) -> Box<str> {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into()
 }

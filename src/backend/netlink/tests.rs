@@ -94,7 +94,7 @@ fn this_kernel_tells_of_its_loopback() {
     let (links, addresses) = (of("link"), of("addr"));
     let lo = links.iter().find(is_lo).unwrap();
     let counted = lo.as_table().unwrap().get("statistics").unwrap().as_table().unwrap();
-    assert_eq!(counted.0.len(), 10);
+    assert_eq!(counted.0.len(), 13);
     assert!(addresses.iter().any(|a| text(a, "address").as_deref() == Some("127.0.0.1")), "{addresses:?}");
     let local = of("route").into_iter().any(|r| text(&r, "target").as_deref() == Some("127.0.0.0/8"));
     assert!(local, "the local table has the loopback");
@@ -129,4 +129,35 @@ fn changes_are_told_once_where_they_are_wanted() {
         assert_eq!(first, Some(Change::Event("netlink.addr".into(), Table::default())));
         assert!(alone, "two changes within the time of gathering are told once");
     }
+}
+
+/// As the kernel answers for a device with MAC counters and RMON histograms; one number is padded.
+#[test]
+fn hardware_tells_unicasts_multicasts_and_broadcasts_apart() {
+    let stat = |id: u16, count: u64| attribute(4, &attribute(id, &count.to_ne_bytes()));
+    let padded = attribute(4, &[attribute(1, &[]), attribute(17, &40_u64.to_ne_bytes())].concat());
+    let mac = [attribute(2, &1_u32.to_ne_bytes()), attribute(3, &18_u32.to_ne_bytes()), stat(0, 1000), stat(3, 900)];
+    let mac = [mac.concat(), stat(4, 2), stat(14, 10), stat(15, 20), padded, stat(18, 60)].concat();
+    let range = |kind: u16, size: u32| attribute(kind, &size.to_ne_bytes());
+    let bucket = [range(7, 65), range(8, 127), attribute(9, &77_u64.to_ne_bytes())].concat();
+    let rmon = [attribute(2, &3_u32.to_ne_bytes()), stat(0, 5), stat(2, 99), attribute(5, &bucket)].concat();
+    let head = [attribute(1, &2_u32.to_ne_bytes()), attribute(2, b"lan1\0")].concat();
+    let bytes = body(&[32, 1, 0, 0], &[(2, &head), (4, &mac), (4, &rmon)]);
+    let expected = serde_json::json!({"tx_packets": 1000, "rx_packets": 900, "rx_crc_errors": 2, "tx_multicast": 10,
+        "tx_broadcast": 20, "rx_multicast": 40, "rx_broadcast": 60, "rx_undersize": 5, "upto_127": 77,
+        "tx_unicast": 970, "rx_unicast": 800, "dev": "lan1"});
+    assert_eq!(json(ethtool::element(&bytes)), expected);
+    // A device whose driver counts none of them.
+    let none = attribute(2, &1_u32.to_ne_bytes());
+    assert_eq!(ethtool::element(&body(&[32, 1, 0, 0], &[(2, &head), (4, &none)])), None);
+    for cut in 0..bytes.len() {
+        let _ = ethtool::element(&bytes[..cut]);
+    }
+}
+
+/// This machine's kernel answers, whatever its drivers count.
+#[test]
+fn the_kernel_is_asked_for_counters_of_hardware() {
+    let all = call("ethtool").unwrap();
+    assert!(all.get("ethtool").and_then(Value::as_array).is_some());
 }

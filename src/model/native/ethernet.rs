@@ -52,6 +52,13 @@ pub(super) fn upstream(scope: &Scope<'_>) -> Option<Value> {
     Some(Value::from(routed || board_wan(scope).as_deref() == Some(socket)))
 }
 
+/// Received packets with the bad ones, which the kernel counts apart.
+pub(super) fn rmon_packets(scope: &Scope<'_>) -> Option<Value> {
+    let stats = scope.let_value("stats")?.into_json();
+    let count = |name: &str| stats.as_table()?.get(name)?.as_i64();
+    count("rx_packets")?.checked_add(count("rx_errors")?).map(Value::Int64)
+}
+
 fn board_wan(scope: &Scope<'_>) -> Option<String> {
     let board: serde_json::Value = serde_json::from_str(scope.file("/etc/board.json")?).ok()?;
     board.pointer("/network/wan/device").and_then(|d| d.as_str()).map(str::to_string)

@@ -29,6 +29,7 @@ mod trust;
 mod tunnel;
 mod usb;
 mod wifi_access_point;
+mod wifi_legacy;
 mod wifi_power;
 mod wifi_radio;
 mod wifi_security;
@@ -82,6 +83,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dns.server", dns::server, Some(dns::set_server)),
     ("dns.zone", dns::zone, Some(dns::set_zone)),
     ("ethernet.enable", ethernet::enable, Some(ethernet::set_enable)),
+    ("ethernet.rmon_packets", ethernet::rmon_packets, None),
     ("ethernet.upstream", ethernet::upstream, None),
     ("firewall.dest_port", |s| rule::port(s, "dest_port", firewall::first), Some(|s, v, st| rule::set_port(s, "dest_port", firewall::set_first, v, st))),
     ("firewall.dest_port_max", |s| rule::port(s, "dest_port", firewall::last), Some(|s, v, st| rule::set_port(s, "dest_port", firewall::set_last, v, st))),
@@ -146,7 +148,9 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.channels", wifi_radio::channels, None),
     ("wifi.counters", wifi_power::counters, None),
     ("wifi.country", wifi_radio::country, Some(wifi_radio::set_country)),
+    ("wifi.guard_interval", wifi_legacy::guard_interval, Some(wifi_legacy::set_guard_interval)),
     ("wifi.max_bit_rate", wifi_radio::max_bit_rate, None),
+    ("wifi.mld_unit", wifi_legacy::mld_unit, None),
     ("wifi.mode", wifi_security::mode, Some(wifi_security::set_mode)),
     ("wifi.modes_supported", wifi_security::modes_supported, None),
     ("wifi.passphrase", wifi_security::passphrase, Some(wifi_security::set_passphrase)),
@@ -158,6 +162,7 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("wifi.ssid_reference", wifi_access_point::ssid_reference, Some(wifi_access_point::set_ssid_reference)),
     ("wifi.standards", wifi_radio::standards, None),
     ("wifi.upstream", wifi_power::upstream, None),
+    ("wifi.wep_key", wifi_legacy::wep_key, Some(wifi_legacy::set_wep_key)),
     ("wifi.wps", wifi_wps::enable, Some(wifi_wps::set_enable)),
     ("wifi.wps_methods", wifi_wps::methods, Some(wifi_wps::set_methods)),
     ("zone.networks", zone::networks, Some(zone::set_networks)),
