@@ -22,7 +22,10 @@ pub(super) fn set_guard_interval(scope: &Scope<'_>, text: &str, staging: &mut St
         "Auto" => None,
         "800nsec" => Some(OptValue::One("0".into())),
         _ => {
-            return Err(Fault::new(Code::InvalidValue, "GuardInterval is Auto or 800nsec: the hardware chooses others"));
+            return Err(Fault::new(
+                Code::InvalidValue,
+                "GuardInterval is Auto or 800nsec: the hardware chooses others",
+            ));
         }
     };
     let (package, section) = scope.section().ok_or_else(|| Fault::new(Code::InternalError, "no such radio"))?;
