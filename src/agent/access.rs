@@ -116,6 +116,13 @@ impl Access {
         Self { rules: Rc::new(rules), found: Vec::new(), cache: RefCell::default() }
     }
 
+    /// What who owns the router may do. Secured values stay hidden: an answer may be seen by more than who asked.
+    pub fn of_owner() -> Self {
+        let targets = Pattern::parse("Device.").map(Target::Path).into_iter().collect();
+        let rules = Rules { roles: vec![vec![Rule { targets, rights: Rights::ALL }]], ..Rules::default() };
+        Self { rules: Rc::new(rules), ..Self::default() }
+    }
+
     /// What its targets search for: object paths, the first [`MAX_SEARCHES`]. Until they are answered all is in doubt.
     pub fn searches(&self) -> &[Box<str>] {
         let all = &self.rules.searches;

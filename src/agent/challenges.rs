@@ -167,8 +167,28 @@ pub(super) async fn respond<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -
     }
 }
 
+impl<B: Backend> Agent<B> {
+    /// The roles of the challenge that this controller has requested and not yet answered.
+    pub(super) fn challenged_roles(&self, controller: &str) -> Option<Vec<Box<str>>> {
+        let now_ms = self.now.monotonic_ms;
+        let outstanding = self.challenges.outstanding.get(controller);
+        let asked = outstanding.filter(|o| o.ends_ms.is_none_or(|ends| ends > now_ms))?;
+        let challenge = self.settings.trust.challenges.iter().find(|c| c.section == asked.challenge)?;
+        Some(challenge.roles.clone())
+    }
+
+    /// What it asked for it has.
+    pub(super) fn forget_challenge(&mut self, controller: &str) {
+        self.challenges.outstanding.remove(controller);
+    }
+}
+
 /// The roles take the place of the untrusted one, or come after the others.
-async fn assign<B: Backend>(agent: &mut Agent<B>, controller: &str, roles: &[Box<str>]) -> Result<(), Fault> {
+pub(super) async fn assign<B: Backend>(
+    agent: &mut Agent<B>,
+    controller: &str,
+    roles: &[Box<str>],
+) -> Result<(), Fault> {
     let settings = agent.settings.clone();
     let mut assigned: Vec<Box<str>> = settings.controller(controller).map(|c| c.roles.clone()).unwrap_or_default();
     assigned.retain(|role| *role != settings.trust.untrusted_role);

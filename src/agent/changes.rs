@@ -67,11 +67,11 @@ enum Difference {
 }
 
 impl Watches {
-    /// Watches what the subscriptions ask for; what is watched already keeps what was seen.
-    pub fn follow(&mut self, subscriptions: &Subscriptions) {
+    /// Watches what the subscriptions ask for, and the owner of the router; what is watched already keeps what was seen.
+    pub fn follow(&mut self, subscriptions: &Subscriptions, owners: &[Rc<Active>]) {
         let mut before = std::mem::take(&mut self.map);
         let kinds = [Kind::ValueChange, Kind::ObjectCreation, Kind::ObjectDeletion];
-        for active in kinds.into_iter().flat_map(|kind| subscriptions.of_kind(kind)) {
+        for active in kinds.into_iter().flat_map(|kind| subscriptions.of_kind(kind)).chain(owners) {
             for (text, _) in &active.references {
                 let what = match active.what.kind {
                     Some(Kind::ValueChange) => What::Values(text.clone()),

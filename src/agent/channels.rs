@@ -41,6 +41,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Its name in TR-181.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSocket => "WebSocket",
+            Self::Mqtt { .. } => "MQTT",
+            Self::Stomp => "STOMP",
+            Self::UnixSocket => "UDS",
+        }
+    }
+
     /// The other side of the channel is a broker, whose certificate says nothing of the controller.
     pub fn brokered(self) -> bool {
         matches!(self, Self::Mqtt { .. } | Self::Stomp)
@@ -176,16 +186,17 @@ impl Channels {
     }
 
     /// Something came from this controller; `asked` where it was a request and that is answered.
-    /// A server's session learns here whom it reaches.
-    pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>, asked: bool) {
-        let Some(channel) = self.up.get_mut(&id) else { return };
+    /// A server's session learns here whom it reaches: true where it just did.
+    pub fn heard(&mut self, id: ChannelId, controller: &Rc<str>, asked: bool) -> bool {
+        let Some(channel) = self.up.get_mut(&id) else { return false };
         if asked && !channel.asked.contains(controller) && channel.asked.len() < MAX_ROUTES {
             channel.asked.push(controller.clone());
         }
-        let direct = !channel.link.protocol.brokered();
-        if direct && channel.link.routes.is_empty() {
+        let learns = !channel.link.protocol.brokered() && channel.link.routes.is_empty();
+        if learns {
             channel.link.routes.push(Route { controller: controller.clone(), ..Route::default() });
         }
+        learns
     }
 
     /// After a Disconnect record the next record to this controller is a Connect record again.

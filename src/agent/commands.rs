@@ -12,7 +12,9 @@ use crate::usp::fault::{Code, Fault};
 /// Performs the command that the mapping calls `word`.
 pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word: &str) -> Result<Reply, Fault> {
     match word {
+        "reboot" if call.asker.is_owner() => reboot(agent, call, "LocalReboot"),
         "reboot" => reboot(agent, call, "RemoteReboot"),
+        "factory_reset" if call.asker.is_owner() => reboot(agent, call, "LocalFactoryReset"),
         "factory_reset" => reboot(agent, call, "RemoteFactoryReset"),
         "schedule_timer" => schedule_timer(agent, call),
         "cancel" => cancel(agent, call),

@@ -90,7 +90,9 @@ impl<B: Backend> Agent<B> {
 
     /// The controller is there: it is greeted if it was not, and, once it asked something, notified.
     fn heard(&mut self, channel: ChannelId, controller: &Controller, asked: bool) {
-        self.channels.heard(channel, &controller.section, asked);
+        if self.channels.heard(channel, &controller.section, asked) {
+            self.tell_connection(channel, &controller.section, "connected");
+        }
         self.heard_on_trial(&controller.section);
         self.greet(channel, controller);
     }
@@ -141,7 +143,8 @@ impl<B: Backend> Agent<B> {
         }
     }
 
-    async fn request(&mut self, asker: &Asker, request: ReqType) -> Outcome {
+    /// Answers a request, whoever brought it.
+    pub(super) async fn request(&mut self, asker: &Asker, request: ReqType) -> Outcome {
         match request {
             ReqType::Get(request) => get::handle(self, asker, request).await,
             ReqType::GetSupportedDm(request) => get_supported_dm::handle(self, asker, &request),

@@ -15,6 +15,7 @@ mod commands;
 pub mod handlers;
 mod introduce;
 pub mod lifecycle;
+pub mod local;
 mod messages;
 pub mod notify;
 mod pattern;
@@ -35,9 +36,10 @@ pub use messages::MAX_MESSAGE;
 pub use requests::Operation;
 pub use session::PeerFacts;
 pub use settings::Settings;
+pub use trial::OnTrial;
 
 use crate::backend::uci::Package;
-use crate::backend::{Backend, Change};
+use crate::backend::{Backend, Change, Table};
 use crate::model::Model;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
@@ -144,6 +146,13 @@ pub enum Input {
     ConfigChanged,
     /// Facts were set through [`Agent::model`].
     FactsChanged,
+    /// The owner of the router asks; [`Action::Answer`] answers.
+    Local {
+        /// To be named by the answer.
+        call: u32,
+        /// What.
+        request: local::Request,
+    },
     /// The clock is right from now on.
     TimeSynchronized,
     /// The agent ends in order: what must survive is kept, controllers are told.
@@ -151,7 +160,7 @@ pub enum Input {
 }
 
 /// What is to be done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Send a record.
     Send(Outgoing),
@@ -190,6 +199,20 @@ pub enum Action {
     },
     /// These packages were written, usp-agent among them where links have to follow.
     ConfigWritten(Vec<Box<str>>),
+    /// The answer of [`Input::Local`].
+    Answer {
+        /// As it named itself.
+        call: u32,
+        /// What, or why not.
+        answer: Box<Result<local::Answer, handlers::Refusal>>,
+    },
+    /// Something the owner of the router may want to know.
+    Tell {
+        /// `config_applied`, ...
+        event: &'static str,
+        /// About it.
+        data: Table,
+    },
     /// Keep this text over a reboot; an empty text is forgotten.
     Keep(Kept, String),
 }
@@ -212,6 +235,7 @@ pub struct Agent<B: Backend> {
     channels: channels::Channels,
     subscriptions: subscriptions::Subscriptions,
     watches: changes::Watches,
+    watched: local::Watched,
     outbox: notify::Outbox,
     requests: requests::Requests,
     challenges: challenges::Challenges,
@@ -248,6 +272,7 @@ impl<B: Backend> Agent<B> {
             channels: channels::Channels::default(),
             subscriptions: subscriptions::Subscriptions::default(),
             watches: changes::Watches::default(),
+            watched: local::Watched::default(),
             outbox: notify::Outbox::new(&mut dice),
             requests: requests::Requests::default(),
             challenges: challenges::Challenges::default(),
@@ -274,6 +299,16 @@ impl<B: Backend> Agent<B> {
         &self.settings
     }
 
+    /// Notifications that wait for the controller of this section.
+    pub fn waiting_for(&self, controller: &str) -> usize {
+        self.outbox.waiting_for(controller)
+    }
+
+    /// Commands that run.
+    pub fn running(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Takes what happened and says what is to be done.
     pub async fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         self.tick(now);
@@ -292,6 +327,7 @@ impl<B: Backend> Agent<B> {
             Input::WakeTook(ms) => self.look_took(ms),
             Input::ConfigChanged => self.config_changed().await,
             Input::FactsChanged => {}
+            Input::Local { call, request } => self.local(call, request).await,
             Input::TimeSynchronized => self.time_is_right(),
             Input::Stopping => self.stop(),
         }
@@ -313,6 +349,7 @@ impl<B: Backend> Agent<B> {
                 Timer::FirstUse(channel) => self.close(channel, "no USP message came from who was let in on first use"),
                 Timer::Probe => self.probe(),
                 Timer::Undo => self.undo().await,
+                Timer::Watched => self.expire_watched().await,
             }
         }
     }

@@ -224,6 +224,11 @@ impl Outbox {
         self.waiting.iter().filter(|(_, q)| !q.is_empty()).map(|(c, _)| c.clone()).collect()
     }
 
+    /// Notifications that wait for one controller.
+    pub fn waiting_for(&self, controller: &str) -> usize {
+        self.waiting.get(controller).map_or(0, VecDeque::len)
+    }
+
     /// Notifications that wait, of all controllers.
     pub fn len(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()

@@ -5,7 +5,7 @@
 use super::settings::Kind;
 use super::timers::Timer;
 use super::{Action, Agent, Kept};
-use crate::backend::Backend;
+use crate::backend::{Backend, Table};
 use crate::model::Rights;
 use crate::order;
 use crate::usp::fault::{Code, Fault};
@@ -161,9 +161,24 @@ impl<B: Backend> Agent<B> {
             self.timers.stop(&Timer::Schedule(id));
             self.keep_requests();
         }
+        let path = self.request_path(id);
         self.model.facts().remove(FACTS, &id.to_string());
         let outcome = if request.canceling && outcome.is_err() { canceled() } else { outcome };
+        self.tell_completion(&path, &request.origin, &outcome);
         self.operation_complete(&request.origin, outcome).await;
+    }
+
+    fn tell_completion(&mut self, request: &str, origin: &Origin, outcome: &Outcome) {
+        let command = format!("{}{}", origin.object, origin.command);
+        let told = Table::default().with("request", request).with("command", &*command);
+        let told = match outcome {
+            Ok(output) => {
+                let output = output.iter().fold(Table::default(), |all, (name, value)| all.with(name, &**value));
+                told.with("output", output)
+            }
+            Err(fault) => told.with("error", fault.code as i32).with("message", &*fault.text),
+        };
+        self.tell_owner("operation_complete", told);
     }
 
     async fn operation_complete(&mut self, origin: &Origin, outcome: Outcome) {

@@ -270,6 +270,17 @@ impl Permission {
 }
 
 impl Subscription {
+    /// Nothing, for nobody.
+    pub(super) fn of_nobody() -> Self {
+        Self::from_section(&Section {
+            name: "".into(),
+            kind: "".into(),
+            anonymous: false,
+            options: Vec::new(),
+            line: 0,
+        })
+    }
+
     fn from_section(section: &Section) -> Self {
         let action = section.text("TriggerAction").unwrap_or("Notify");
         let configures = matches!(action, "Config" | "NotifyAndConfig");

@@ -9,7 +9,7 @@ use super::settings::{Controller, Settings};
 use super::subscriptions::Subscriptions;
 use super::timers::Timer;
 use super::{Action, Agent, Kept, Now};
-use crate::backend::{Backend, Change};
+use crate::backend::{Backend, Change, Table};
 use crate::model::{Committed, Permit};
 use crate::order;
 use crate::path::{self, Dialect};
@@ -121,6 +121,8 @@ impl<B: Backend> Agent<B> {
         }
         self.judge_trial();
         if !packages.is_empty() {
+            let told = Table::default().with("packages", &*packages.join(",")).with("on_trial", self.trial.is_some());
+            self.tell_owner("config_applied", told);
             self.after.actions.push(Action::ConfigWritten(packages));
         }
     }
@@ -160,7 +162,7 @@ impl<B: Backend> Agent<B> {
         self.subscriptions = Subscriptions::of(&settings, &self.subscriptions, clock);
         self.outbox.retain_subscriptions(|section| settings.subscription(section).is_some());
         self.set_expiries();
-        self.watches.follow(&self.subscriptions);
+        self.watches.follow(&self.subscriptions, &self.watched.active);
         self.look().await;
     }
 
@@ -200,6 +202,7 @@ impl<B: Backend> Agent<B> {
             return;
         }
         self.channels.connected(channel, link, self.now.monotonic_ms);
+        self.tell_connections(channel, "connected");
         self.alive(channel);
         self.greet_all(channel);
     }
@@ -207,6 +210,7 @@ impl<B: Backend> Agent<B> {
     /// A channel is gone.
     pub(super) fn lost(&mut self, channel: ChannelId) {
         self.timers.stop(&Timer::FirstUse(channel));
+        self.tell_connections(channel, "disconnected");
         self.channels.lost(channel);
     }
 

@@ -65,6 +65,11 @@ impl Subscriptions {
 }
 
 impl Active {
+    /// No section says so: the owner of the router watches.
+    pub(super) fn is_owners(&self) -> bool {
+        self.what.section.is_empty()
+    }
+
     fn of(subscription: &Subscription) -> Self {
         let references = subscription.references.iter().filter_map(|text| {
             let pattern = Pattern::parse(text);
@@ -133,6 +138,13 @@ impl<B: Backend> Agent<B> {
     /// Tells the recipient of a subscription, if it may be told of the element (object, name and right).
     pub(super) async fn notify(&mut self, active: &Active, about: (&str, &str, Rights), what: Notification) {
         let subscription = &active.what;
+        let hidden = secured(self.model.schema(), about.0, about.1);
+        if active.is_owners() {
+            if !hidden {
+                self.tell_change(what);
+            }
+            return;
+        }
         let settings = self.settings.clone();
         let Some(controller) = settings.controller(&subscription.recipient) else { return };
         let (access, encrypted) = self.access_to(controller).await;
@@ -141,7 +153,7 @@ impl<B: Backend> Agent<B> {
             Notification::ObjDeletion(_) => access.gone(object),
             _ => access.element(object, name),
         };
-        if !rights.allow(right) || (secured(self.model.schema(), object, name) && !access.secured()) {
+        if !rights.allow(right) || (hidden && !access.secured()) {
             return;
         }
         let what = told(what, &access);

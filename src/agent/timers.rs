@@ -30,6 +30,8 @@ pub enum Timer {
     Probe,
     /// When to undo that change.
     Undo,
+    /// When something is no longer watched for the owner.
+    Watched,
 }
 
 impl Timer {
@@ -47,6 +49,7 @@ impl Timer {
             Self::FirstUse(_) => "first-use",
             Self::Probe => "probe",
             Self::Undo => "undo",
+            Self::Watched => "watched",
         }
     }
 }
@@ -102,6 +105,11 @@ impl Timers {
     /// The nearest deadline and why it is there.
     pub fn next(&self) -> Option<(u64, &'static str)> {
         self.order.first().map(|(at, timer)| (*at, timer.reason()))
+    }
+
+    /// When this deadline is, if it is set.
+    pub fn at(&self, timer: &Timer) -> Option<u64> {
+        self.at.get(timer).copied()
     }
 
     /// Whether this deadline is set.

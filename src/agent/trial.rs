@@ -10,8 +10,8 @@
 use super::channels::{ChannelId, Protocol};
 use super::timers::Timer;
 use super::{Action, Agent, Kept};
-use crate::backend::Backend;
-use crate::backend::uci::{Edit, PackageEdits};
+use crate::backend::uci::{self, Edit, PackageEdits};
+use crate::backend::{Backend, Table};
 use crate::model::Committed;
 use std::rc::Rc;
 
@@ -60,6 +60,17 @@ pub(super) struct Trial {
     settled_ms: u64,
     /// Starts of the agent since the change.
     starts: u32,
+}
+
+/// A change on trial, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnTrial {
+    /// What it changed.
+    pub packages: Vec<Box<str>>,
+    /// Sections of the controllers of which one has to be heard.
+    pub demanded: Vec<Rc<str>>,
+    /// Milliseconds until it is undone.
+    pub left_ms: u64,
 }
 
 impl Trial {
@@ -183,9 +194,13 @@ impl<B: Backend> Agent<B> {
         self.timers.set(Timer::Probe, self.now.monotonic_ms + PROBE_MS);
     }
 
-    fn confirm(&mut self) {
+    /// The change stands, if what was before it can be forgotten.
+    pub(super) fn confirm(&mut self) {
         match self.model.backend().confirm() {
-            Ok(()) => self.end_trial(),
+            Ok(()) => {
+                self.end_trial();
+                self.tell_owner("confirmed", Table::default());
+            }
             // It stays on trial: what is heard next confirms it again.
             Err(why) => log::error!("event=change_unconfirmed why=\"{why}\""),
         }
@@ -200,19 +215,32 @@ impl<B: Backend> Agent<B> {
 
     /// Time is up: everything is as it was before, and subscribers hear of it once they can be reached.
     pub(super) async fn undo(&mut self) {
-        let reverted = match self.model.backend().revert().await {
-            Ok(reverted) => reverted,
-            Err(why) => {
-                log::error!("event=change_not_reverted why=\"{why}\" action=again");
-                return self.timers.set(Timer::Undo, self.now.monotonic_ms + AGAIN_MS);
-            }
-        };
+        if let Err(why) = self.put_back("no-controller-was-heard-of").await {
+            log::error!("event=change_not_reverted why=\"{why}\" action=again");
+            self.timers.set(Timer::Undo, self.now.monotonic_ms + AGAIN_MS);
+        }
+    }
+
+    /// Ends the trial with everything as it was; the packages that are again.
+    pub(super) async fn put_back(&mut self, cause: &str) -> Result<Vec<Box<str>>, uci::Error> {
+        let reverted = self.model.backend().revert().await?;
         self.end_trial();
-        log::warn!("event=change_reverted packages={:?} cause=no-controller-was-heard-of", reverted.packages);
-        let params = [("Packages", reverted.packages.join(",")), ("Changes", reverted.changes.join("\n"))];
+        log::warn!("event=change_reverted packages={:?} cause={cause}", reverted.packages);
+        let (packages, changes) = (reverted.packages.join(","), reverted.changes.join("\n"));
+        let told = Table::default().with("packages", &*packages).with("changes", &*changes).with("cause", cause);
+        self.tell_owner("reverted", told);
+        let params = [("Packages", packages), ("Changes", changes)];
         let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.event("Device.LocalAgent.", EVENT, params).await;
-        self.after.committed(Committed { packages: reverted.packages, ..Committed::default() });
+        self.after.committed(Committed { packages: reverted.packages.clone(), ..Committed::default() });
+        Ok(reverted.packages)
+    }
+
+    /// What is on trial.
+    pub fn on_trial_now(&self) -> Option<OnTrial> {
+        let demanded = self.trial.as_ref()?.demanded.clone();
+        let left_ms = self.timers.at(&Timer::Undo).unwrap_or_default().saturating_sub(self.now.monotonic_ms);
+        Some(OnTrial { packages: self.model.backend().unconfirmed(), demanded, left_ms })
     }
 
     /// What was on trial when the agent ended still is; `kept` is what [`Kept::Trial`] said.

@@ -1,6 +1,8 @@
 //! The links: started and ended as the configuration says, their events told to the agent, their state shown in the
 //! data model.
 
+mod status;
+
 use super::clock::unix_seconds;
 use super::settings;
 use crate::agent::{ChannelId, Input, Link, PeerFacts, Protocol, Route};
@@ -52,6 +54,14 @@ struct Running {
     /// It was told to end.
     ended: bool,
     clock: tls::Clock,
+    /// When it came up, or went down, last.
+    since: Instant,
+    /// Why it went down last, or did not come up.
+    error: Box<str>,
+    next_try: Option<Instant>,
+    /// Records.
+    received: u32,
+    sent: u32,
 }
 
 impl Links {
@@ -143,6 +153,11 @@ impl Links {
                     errors: 0,
                     ended: false,
                     clock: self.trust.clock.clone(),
+                    since: Instant::now(),
+                    error: "".into(),
+                    next_try: None,
+                    received: 0,
+                    sent: 0,
                 };
                 running.show(facts);
                 let routes = running.settings.controllers.iter().map(route).collect();
@@ -207,14 +222,15 @@ impl Links {
     }
 
     /// Hands a record to its link.
-    pub(super) fn send(&self, channel: ChannelId, to: Destination, record: Bytes) {
-        let Some(link) = self.running.get(&LinkId(channel.0)) else {
+    pub(super) fn send(&mut self, channel: ChannelId, to: Destination, record: Bytes) {
+        let Some(link) = self.running.get_mut(&LinkId(channel.0)) else {
             return log::debug!("link={} session={} record=dropped cause=link-ended", channel.0, channel.1);
         };
         let send = LinkCommand::Send { channel: Channel { link: LinkId(channel.0), session: channel.1 }, record, to };
         if link.handle.commands.try_send(send).is_err() {
-            log::warn!("link={} session={} record=dropped cause=peer-stalls", channel.0, channel.1);
+            return log::warn!("link={} session={} record=dropped cause=peer-stalls", channel.0, channel.1);
         }
+        link.sent = link.sent.wrapping_add(1);
     }
 
     /// Ends one channel.
@@ -243,7 +259,8 @@ impl Links {
             }
             LinkEvent::Record { channel, bytes, reply_to } => {
                 self.count(facts);
-                let link = self.running.get(&channel.link)?;
+                let link = self.running.get_mut(&channel.link)?;
+                link.received = link.received.wrapping_add(1);
                 link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
             }
             LinkEvent::Lost { channel, why, fault, retry_in } => {
@@ -282,6 +299,7 @@ impl Links {
             told.routes.len()
         );
         link.tries = 0;
+        (link.since, link.next_try) = (Instant::now(), None);
         if matches!(link.settings.transport, Transport::Mqtt(_)) {
             facts.set("mqtt", &link.settings.section, "Established", now(&self.trust.clock));
         }
@@ -307,6 +325,13 @@ impl Links {
             link.settings.section
         );
         let was_up = link.up.remove(&channel.session).is_some();
+        if !is_guest {
+            link.error = why.into();
+            link.next_try = retry_in.map(|ms| Instant::now() + Duration::from_millis(ms));
+        }
+        if was_up {
+            link.since = Instant::now();
+        }
         if retry_in.is_some() {
             link.tries = link.tries.saturating_add(1);
             link.errors = link.errors.wrapping_add(u32::from(channel.session == 0));

@@ -5,6 +5,7 @@
 //! has a reason that the agent or the daemon named.
 
 mod clock;
+pub mod control;
 mod identity;
 mod links;
 pub mod operations;
@@ -20,6 +21,7 @@ use crate::mtp::LinkEvent;
 use crate::store::Store;
 use crate::usp::endpoint_id::EndpointId;
 use clock::Clock;
+use control::Control;
 use links::Links;
 use operations::{Done, Operations};
 use std::collections::VecDeque;
@@ -149,6 +151,8 @@ struct Daemon {
     rebooting: Option<bool>,
     /// The router is the machine this runs on, not a folder that stands for one.
     on_this_machine: bool,
+    /// The agent's own object on the bus.
+    control: Control,
     /// Held as long as this lives: no second agent on the same state.
     _lock: std::fs::File,
 }
@@ -178,9 +182,10 @@ impl Daemon {
                 biased;
                 _ = signals.terminate.recv() => return log::info!("event=stopping reason=SIGTERM"),
                 _ = signals.interrupt.recv() => return log::info!("event=stopping reason=SIGINT"),
-                _ = signals.reload.recv() => self.reload(),
+                _ = signals.reload.recv() => self.reload("SIGHUP"),
                 Some(event) = self.link_events.recv() => self.link_event(event).await,
                 Some(done) = self.done.recv() => self.operation_done(done),
+                call = self.control.next() => self.asked(call).await,
                 Some(change) = self.changes.recv() => self.changed(change),
                 () = until(self.wake_at) => self.wake().await,
                 () = until(self.numbers.as_ref().map(|(at, _)| *at)) => self.save_numbers(),
@@ -206,6 +211,7 @@ impl Daemon {
     /// Gives the agent an input and performs what it says.
     async fn handle(&mut self, input: Input) {
         let is_record = matches!(input, Input::Record { .. });
+        self.trace_received(&input);
         let actions = self.agent.handle(input, self.clock.now()).await;
         let asked = actions.iter().any(|action| matches!(action, Action::ConfigWritten(_) | Action::Send(_)));
         for action in actions {
@@ -281,9 +287,9 @@ impl Daemon {
         }
     }
 
-    /// SIGHUP: the configuration may have changed.
-    fn reload(&mut self) {
-        log::info!("event=reload reason=SIGHUP");
+    /// The configuration may have changed, says a signal or a user.
+    fn reload(&mut self, who: &str) {
+        log::info!("event=reload reason={who}");
         self.pending.push_back(Input::ConfigChanged);
         self.config_changed = true;
     }

@@ -13,7 +13,12 @@ impl Daemon {
     /// that a controller knows is on flash.
     pub(super) async fn perform(&mut self, action: Action, asked: bool) {
         match action {
-            Action::Send(outgoing) => self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record),
+            Action::Send(outgoing) => {
+                self.trace_sent(&outgoing);
+                self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record);
+            }
+            Action::Answer { call, answer } => self.answered(call, *answer),
+            Action::Tell { event, data } => self.tell(event, data),
             Action::Close { channel, code, reason } => self.close(channel, code, reason),
             Action::Probe(channel) => self.links.probe(channel),
             Action::WakeAt { at_ms, reason } => {

@@ -1,6 +1,7 @@
 //! How the agent comes up: the lock, the router, the data model, what was kept, who it is.
 
 use super::clock::Clock;
+use super::control::Control;
 use super::identity;
 use super::links::Links;
 use super::operations::Operations;
@@ -52,6 +53,7 @@ impl Daemon {
         let clock = Clock::new();
         let (links, link_events) = Links::new(clock.for_tls());
         let (operations, done) = Operations::new();
+        let control = Control::of(model.backend());
         say_who(&model, &own_id);
         let mut daemon = Self {
             agent: Agent::new(model, own_id.clone(), config::expand, seed()),
@@ -71,6 +73,7 @@ impl Daemon {
             numbers: None,
             rebooting: None,
             on_this_machine,
+            control,
             _lock: lock,
         };
         daemon.first_input().await;

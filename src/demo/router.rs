@@ -184,16 +184,38 @@ impl Router {
     fn provide_services(&self) {
         let signature = Signature::default()
             .method("event", &[("type", kind::STRING), ("data", kind::TABLE)])
-            .method("list", &[("name", kind::STRING)]);
+            .method("list", &[("name", kind::STRING), ("verbose", kind::INT8)]);
         let (world, bus) = (Rc::clone(&self.world), self.bus.clone());
         self.bus.provide("service", &signature, move |method, args| {
             if method == "event" && args.get("type").and_then(|kind| kind.as_str()) == Some("config.change") {
                 let package = args.get("data").and_then(|data| data.as_table()?.get("package")?.as_str());
                 world.apply(package.ok_or(status::INVALID_ARGUMENT)?, &bus);
             }
-            Ok(Table::default())
+            match method {
+                "list" => table_from_json(&services()).ok_or(status::UNKNOWN_ERROR),
+                _ => Ok(Table::default()),
+            }
         });
     }
+}
+
+/// `service list` with its triggers: which service is reloaded for which packages.
+fn services() -> Json {
+    let services = [
+        ("network", &["network", "wireless"][..]),
+        ("dnsmasq", &["dhcp"]),
+        ("firewall", &["firewall"]),
+        ("system", &["system"]),
+        ("usp-agent", &["usp-agent"]),
+    ];
+    let service = |(name, packages): (&str, &[&str])| {
+        let script = format!("/etc/init.d/{name}");
+        let trigger = |package: &&str| {
+            json!(["config.change", ["if", ["eq", "package", package], ["run_script", script, "reload"]], 1000])
+        };
+        (name.to_owned(), json!({"instances": {}, "triggers": packages.iter().map(trigger).collect::<Vec<_>>()}))
+    };
+    Json::Object(services.into_iter().map(service).collect())
 }
 
 impl Drop for Router {

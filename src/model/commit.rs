@@ -26,16 +26,46 @@ pub struct Committed {
     pub deleted: Vec<String>,
 }
 
+/// What a commit would do.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The packages it would write, and what of each would change, as [`uci::undo::differences`] tells it.
+    pub packages: Vec<(Box<str>, Vec<String>)>,
+    /// It could be undone until it is confirmed.
+    pub undoable: bool,
+}
+
 impl<B: Backend> Transaction<'_, B> {
-    /// Writes what is staged: each package once, all or none.
-    pub async fn commit(mut self) -> Result<Committed, Fault> {
+    /// What [`Transaction::commit`] would write. Nothing is.
+    pub async fn preview(mut self) -> Result<Preview, Fault> {
+        let (edits, undoable) = self.checked().await?;
+        let changes = |edits: &PackageEdits| {
+            let mut after = (*edits.base).clone();
+            for edit in &edits.edits {
+                after.apply(edit).map_err(|why| Fault::new(Code::InvalidValue, why.to_string()))?;
+            }
+            let name = edits.base.name.clone();
+            let lines = uci::undo::differences(&name, &edits.base, &after).collect();
+            Ok((name, lines))
+        };
+        Ok(Preview { packages: edits.iter().map(changes).collect::<Result<_, Fault>>()?, undoable })
+    }
+
+    /// The edits, once it is known that they may be made, and whether they are to be undoable.
+    async fn checked(&mut self) -> Result<(Vec<PackageEdits>, bool), Fault> {
         let keyed = std::mem::take(&mut self.changes.keyed);
         if let Some(key) = self.evaluate(|eval| clash_of_any(eval, &keyed)).await {
             return Err(not_unique(&key));
         }
-        let created = self.created().await;
         let edits: Vec<PackageEdits> = self.changes.packages.iter().filter_map(|touched| self.edits(touched)).collect();
         let undoable = self.model.guard.get().is_some_and(|guards| edits.iter().any(guards));
+        Ok((edits, undoable))
+    }
+
+    /// Writes what is staged: each package once, all or none.
+    pub async fn commit(mut self) -> Result<Committed, Fault> {
+        let (edits, undoable) = self.checked().await?;
+        let created = self.created().await;
         if !edits.is_empty() {
             self.model.backend.commit(&edits, undoable).await.map_err(|why| commit_fault(&why))?;
         }

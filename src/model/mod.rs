@@ -42,7 +42,7 @@ mod tests_read;
 #[cfg(test)]
 mod tests_write;
 
-pub use commit::Committed;
+pub use commit::{Committed, Preview};
 pub use docs::View;
 pub use facts::Facts;
 pub use instances::Instances;

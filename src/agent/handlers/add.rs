@@ -24,7 +24,7 @@ use crate::usp::wire::msg::{Add, AddResp};
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Add) -> Outcome {
     let subscribes =
         request.create_objs.iter().any(|object| object.obj_path.starts_with(SUBSCRIPTIONS.trim_end_matches('.')));
-    let owned = if subscribes { owned(agent, asker).await } else { Vec::new() };
+    let owned = if subscribes { owned(agent, asker, &request).await? } else { Vec::new() };
     let mut adding = Adding { schema: agent.model.schema(), transaction: agent.model.begin(), asker, owned };
     let mut results = Vec::new();
     for object in &request.create_objs {
@@ -40,16 +40,28 @@ pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Ad
     Ok(RespType::AddResp(AddResp { created_obj_results: results }))
 }
 
-/// What a subscription of this controller says of where it comes from.
-async fn owned<B: Backend>(agent: &Agent<B>, asker: &Asker) -> Vec<(&'static str, String)> {
-    let recipient = agent.controller_path(&asker.endpoint_id).await;
+/// What a subscription of this controller says of where it comes from. The owner of the router makes them for others.
+async fn owned<B: Backend>(
+    agent: &Agent<B>,
+    asker: &Asker,
+    request: &Add,
+) -> Result<Vec<(&'static str, String)>, Refusal> {
+    let recipient = match asker.is_owner() {
+        false => agent.controller_path(&asker.endpoint_id).await,
+        true => {
+            let mut settings = request.create_objs.iter().flat_map(|object| &object.param_settings);
+            let given = settings.find(|setting| setting.param == "Recipient").map(|setting| setting.value.clone());
+            let text = "say whose it is: Recipient=Device.LocalAgent.Controller.1";
+            Some(given.ok_or_else(|| Refusal::from(Fault::new(Code::InvalidArguments, text)))?)
+        }
+    };
     let recipient = recipient.map(|path| ("Recipient", path.trim_end_matches('.').to_owned()));
     let now = if agent.now.clock_is_set {
         calendar::date_time(agent.now.unix_ms.div_euclid(1000))
     } else {
         calendar::UNKNOWN_TIME.into()
     };
-    recipient.into_iter().chain([("CreationDate", now)]).collect()
+    Ok(recipient.into_iter().chain([("CreationDate", now)]).collect())
 }
 
 /// Why an instance was not created.

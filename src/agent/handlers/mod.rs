@@ -34,6 +34,13 @@ pub struct Asker {
     pub access: Rc<Access>,
 }
 
+impl Asker {
+    /// The owner of the router, not a controller.
+    pub fn is_owner(&self) -> bool {
+        self.controller.is_empty()
+    }
+}
+
 /// A response, or an Error in its place.
 pub type Outcome = Result<RespType, Refusal>;
 

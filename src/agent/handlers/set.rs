@@ -6,7 +6,7 @@
 use super::super::Agent;
 use super::{Asker, Failures, Outcome, Refusal, SUBSCRIPTIONS, is_search, readable, required_failed};
 use crate::backend::Backend;
-use crate::model::{Everything, Model, Node, Transaction};
+use crate::model::{Everything, Model, Node, Preview, Transaction};
 use crate::usp::fault::{Code, Fault};
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::set::{UpdateObject, UpdateParamSetting};
@@ -22,18 +22,37 @@ use std::collections::BTreeMap;
 
 /// Answers a Set.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Set) -> Outcome {
-    let mut transaction = agent.model.begin();
-    let mut results = Vec::new();
+    let (transaction, response) = stage(&agent.model, asker, &request).await?;
+    let committed = transaction.commit().await?;
+    agent.after.committed(committed);
+    Ok(RespType::SetResp(response))
+}
+
+/// What the Set would answer and change; nothing is changed.
+pub async fn rehearse<B: Backend>(
+    agent: &Agent<B>,
+    asker: &Asker,
+    request: &Set,
+) -> Result<(SetResp, Preview), Refusal> {
+    let (transaction, response) = stage(&agent.model, asker, request).await?;
+    Ok((response, transaction.preview().await?))
+}
+
+async fn stage<'m, B: Backend>(
+    model: &'m Model<B>,
+    asker: &Asker,
+    request: &Set,
+) -> Result<(Transaction<'m, B>, SetResp), Refusal> {
+    let mut transaction = model.begin();
+    let mut updated_obj_results = Vec::new();
     for object in &request.update_objs {
-        let outcome = update(&agent.model, &mut transaction, asker, object).await;
+        let outcome = update(model, &mut transaction, asker, object).await;
         if let (Err(failure), false) = (&outcome, request.allow_partial) {
             return Err(failure.refusal(&object.obj_path));
         }
-        results.push(result(&object.obj_path, outcome));
+        updated_obj_results.push(result(&object.obj_path, outcome));
     }
-    let committed = transaction.commit().await?;
-    agent.after.committed(committed);
-    Ok(RespType::SetResp(SetResp { updated_obj_results: results }))
+    Ok((transaction, SetResp { updated_obj_results }))
 }
 
 /// Why the objects of one path were not updated.

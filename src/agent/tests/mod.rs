@@ -3,6 +3,7 @@
 mod access;
 mod challenges;
 mod lifecycle;
+mod local;
 mod messages;
 mod notifications;
 mod requests;
@@ -167,6 +168,8 @@ struct Bench {
     /// Records that were sent, decoded: to whom, and what.
     sent: Vec<(String, Content)>,
     kept: Vec<(Kept, String)>,
+    /// What the owner of the router was told: event and data.
+    events: Vec<(&'static str, Table)>,
     wake: Option<u64>,
     asked: u32,
 }
@@ -206,7 +209,7 @@ impl Bench {
         let own = EndpointId::lenient("os::00256D-123").unwrap();
         let agent = Agent::new(model, own, Package::clone, 42);
         let clock = Now { monotonic_ms: 1000, unix_ms: UNIX_MS, clock_is_set: true };
-        Self { agent, router, clock, done: vec![], sent: vec![], kept: vec![], wake: None, asked: 0 }
+        Self { agent, router, clock, done: vec![], sent: vec![], kept: vec![], events: vec![], wake: None, asked: 0 }
     }
 
     fn start(&mut self) {
@@ -249,6 +252,7 @@ impl Bench {
                 }
                 Action::WakeAt { at_ms, .. } => self.wake = Some(at_ms),
                 Action::WakeNever => self.wake = None,
+                Action::Tell { event, data } => self.events.push((event, data)),
                 other => self.done.push(other),
             }
         }

@@ -65,6 +65,26 @@ impl Client {
         reply.parts.last().map_or_else(|| Ok(Table::default()), |part| table(part))
     }
 
+    /// Calls a method that explains its failures: the status, and the last DATA of the answer whatever it is.
+    ///
+    /// # Errors
+    /// Those of [`Self::call`] but for a status of the provider.
+    pub async fn ask(
+        &self,
+        object: &str,
+        method: &str,
+        args: &Table,
+        deadline: Duration,
+    ) -> Result<(u32, Table), CallError> {
+        let reply = self.invoked_path(object, method, args, Keep::Last, Instant::now() + deadline).await?;
+        let data = reply.parts.last().map_or_else(|| Ok(Table::default()), |part| table(part))?;
+        match reply.status {
+            status::NOT_FOUND if !reply.from_provider => Err(CallError::NotFound),
+            code if code != status::OK && !reply.from_provider => Err(CallError::Status(code)),
+            code => Ok((code, data)),
+        }
+    }
+
     /// Calls a method and returns every DATA of the answer.
     ///
     /// # Errors
@@ -146,6 +166,21 @@ impl Client {
         Ok(())
     }
 
+    /// Sends an event to whoever listens, without waiting for ubusd to say what became of it.
+    ///
+    /// # Errors
+    /// `Disconnected`, `Timeout` when ubusd does not read, `TooLarge`; the event is lost then.
+    pub fn post_event(&self, id: &str, data: Table) -> Result<(), CallError> {
+        let body = request::invoke(EVENT_OBJECT, "send", &request::send_event(id, data)).map_err(refused)?;
+        if !self.shared.with(|state| state.has_room(body.len())) {
+            return Err(CallError::Timeout);
+        }
+        let (seq, _) = self.shared.with(|state| state.send(kind::INVOKE, EVENT_OBJECT, body, Keep::Last))?;
+        self.shared.with(|state| state.abandon(seq));
+        self.shared.written.notify_one();
+        Ok(())
+    }
+
     /// Whether the bus can be asked now.
     pub fn is_up(&self) -> bool {
         *self.shared.phase.borrow() == Phase::Up
@@ -171,6 +206,18 @@ impl Client {
         keep: Keep,
         until: Instant,
     ) -> Result<Reply, CallError> {
+        succeeded(self.invoked_path(path, method, args, keep, until).await?)
+    }
+
+    /// The same, whatever its status.
+    async fn invoked_path(
+        &self,
+        path: &str,
+        method: &str,
+        args: &Table,
+        keep: Keep,
+        until: Instant,
+    ) -> Result<Reply, CallError> {
         self.connected(until).await?;
         let known = self.shared.with(|state| state.known(path));
         let remembered = known.is_some();
@@ -180,7 +227,7 @@ impl Client {
         };
         let reply = self.invoke_known(&known, method, args, keep, until).await?;
         if reply.status != status::NOT_FOUND || reply.from_provider {
-            return succeeded(reply);
+            return Ok(reply);
         }
         self.shared.with(|state| state.forget(path));
         if !remembered {
@@ -188,7 +235,7 @@ impl Client {
         }
         let known = self.shared.find(path, until).await?;
         log::debug!("ubus: object moved path={path} id={:08x}", known.id);
-        succeeded(self.invoke_known(&known, method, args, keep, until).await?)
+        self.invoke_known(&known, method, args, keep, until).await
     }
 
     async fn invoke_known(

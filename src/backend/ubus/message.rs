@@ -181,6 +181,16 @@ impl Body {
         self
     }
 
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// It has no attributes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The attributes as they lie in a message, or in a nested attribute.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0

@@ -2,12 +2,16 @@
 
 use std::rc::{Rc, Weak};
 
+use super::blobmsg::MAX_MESSAGE;
 use super::driver::Shared;
 use super::message::{kind, request, status};
 use crate::backend::Table;
 
 /// How many calls of one object may wait for the agent; more are answered with status 11.
 pub(super) const MAX_CALLS: usize = 16;
+
+/// What a message has beside its body, in bytes, and a little more.
+const HEADERS: usize = 64;
 
 /// A call as it came.
 #[derive(Debug)]
@@ -54,14 +58,28 @@ impl Invocation {
     }
 
     /// Answers with data. What is over the limit of the bus becomes status 9.
-    pub fn reply(mut self, data: &Table) {
-        match request::data(self.call.object, data) {
-            Ok(body) => {
-                self.send(kind::DATA, body);
-                self.finish(status::OK);
-            }
-            Err(_) => self.finish(status::UNKNOWN_ERROR),
+    pub fn reply(self, data: &Table) {
+        if let Err(mut call) = self.reply_with(status::OK, data) {
+            call.finish(status::UNKNOWN_ERROR);
         }
+    }
+
+    /// Answers with data and a status; a status that is not 0 is a failure, which the data explains.
+    ///
+    /// # Errors
+    /// The call, unanswered, where the data is over the limit of the bus.
+    pub fn reply_with(mut self, code: u32, data: &Table) -> Result<(), Box<Self>> {
+        let body = request::data(self.call.object, data).ok().filter(|body| body.len() + HEADERS <= MAX_MESSAGE);
+        let Some(body) = body else { return Err(Box::new(self)) };
+        // Who asks faster than ubusd takes the answers gets none, instead of ending the connection for all.
+        let room = self.shared.upgrade().is_none_or(|shared| shared.with(|state| state.has_room(body.len())));
+        if !room {
+            self.finish(status::NO_MEMORY);
+            return Ok(());
+        }
+        self.send(kind::DATA, body);
+        self.finish(code);
+        Ok(())
     }
 
     /// Answers with a status alone, see [`status`].

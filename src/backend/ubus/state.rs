@@ -16,6 +16,8 @@ use crate::backend::{CallError, Change, Table};
 
 /// How many bytes may wait for ubusd to read them: two of the longest messages.
 pub(super) const MAX_QUEUE: usize = 2 * (MAX_MESSAGE + 8);
+/// Bytes of the queue that answers with data leave to what is short: statuses, requests.
+const ANSWER_RESERVE: usize = 64 * 1024;
 /// How many bytes the parts of one answer may have together.
 pub(super) const MAX_ANSWER: usize = 4 * MAX_MESSAGE;
 /// How many objects are remembered by path; all are forgotten when there are more.
@@ -158,6 +160,11 @@ impl State {
     /// Nobody waits for this answer any more.
     pub(super) fn abandon(&mut self, seq: u16) {
         self.pending.remove(&seq);
+    }
+
+    /// Whether an answer of this many bytes finds room beside what waits for ubusd to read it.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.out_bytes + bytes + ANSWER_RESERVE <= MAX_QUEUE
     }
 
     /// Sends a part of an answer of an object of ours, or its end.
