@@ -2,6 +2,12 @@
 
 live ubus netlink link on event netlink.link
 
+object Device.Bridging.
+  MaxBridgeEntries  = native row.most
+  MaxDBridgeEntries = native row.most
+  MaxQBridgeEntries = native row.most
+  MaxVLANEntries    = native row.most
+
 table Device.Bridging.Bridge.{i}.
   each uci network.device where option type == bridge
   new set type bridge
@@ -52,6 +58,9 @@ table Device.Bridging.Bridge.{i}.Port.{i}.
                 or $port /operstate | map up:Forwarding
   PathCost       = file /sys/class/net/{key}/brport/path_cost
   PVID           = native bridge.pvid
+  # A bridge that filters takes what is without a tag only where that belongs to a VLAN.
+  AcceptableFrameTypes = native bridge.frames
+  IngressFiltering = file /sys/class/net/{name}/bridge/vlan_filtering
 
 object Device.Bridging.Bridge.{i}.Port.{i}.Stats.
   let stats = $port /statistics

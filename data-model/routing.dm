@@ -25,6 +25,8 @@ table Device.Routing.Router.{i}.IPv4Forwarding.{i}.
   Origin           = item /origin
                   or text Static
   ForwardingMetric = native routing.metric
+  # The mark whose packets are sent by the table the route is in.
+  ForwardingPolicy = native routing.policy
 
 table Device.Routing.Router.{i}.IPv6Forwarding.{i}.
   each uci network.route6
@@ -40,6 +42,8 @@ table Device.Routing.Router.{i}.IPv6Forwarding.{i}.
   Origin           = item /origin
                   or text Static
   ForwardingMetric = native routing.metric
+  # The mark whose packets are sent by the table the route is in.
+  ForwardingPolicy = native routing.policy
   ExpirationTime   = item /expires | mul -1 | ago
                   or text 9999-12-31T23:59:59Z
 

@@ -9,6 +9,7 @@
 //! | `fdb` | `dev`, `lladdr`, `state`, `master`, `vlan` |
 //! | `ethtool` | `dev`, `tx_unicast`, `rx_broadcast` and the like, `rx_crc_errors`, `upto_64` and so on, where the driver counts them (`ethtool.rs`) |
 //! | `route` | `dev`, `family`, `target` (with its length), `gateway`, `source`, `metric`, `table`, `protocol`, `type`, `scope`, `expires` (seconds) |
+//! | `qdisc` | `dev`, `kind`, `parent` (`root` or `other`), `bytes`, `packets`, `drops`, `qlen` (packets), `backlog` (bytes) |
 //!
 //! A dump is answered by the kernel while it is asked: nothing here waits. Events tell of changes as ubus events
 //! `netlink.link`, `netlink.addr`, `netlink.neigh` and `netlink.route`, without saying which.
@@ -48,12 +49,13 @@ const AF_BRIDGE: u8 = 7;
 const RTM_GETLINK: u16 = 18;
 
 const LINKS: Kind = Kind { method: "link", request: RTM_GETLINK, fixed: 16, family: 0, element: parse::link };
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     LINKS,
     Kind { method: "addr", request: 22, fixed: 8, family: 0, element: parse::addr },
     Kind { method: "neigh", request: 30, fixed: 12, family: 0, element: parse::neigh },
     Kind { method: "fdb", request: 30, fixed: 12, family: AF_BRIDGE, element: parse::fdb },
     Kind { method: "route", request: 26, fixed: 12, family: 0, element: parse::route },
+    Kind { method: "qdisc", request: 38, fixed: 20, family: 0, element: parse::qdisc },
 ];
 
 /// The answer of a method.

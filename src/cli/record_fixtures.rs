@@ -40,6 +40,7 @@ const CALLS: &[(&str, &str)] = &[
     ("netlink", "fdb"),
     ("netlink", "link"),
     ("netlink", "neigh"),
+    ("netlink", "qdisc"),
     ("netlink", "route"),
     ("luci-rpc", "getDHCPLeases"),
     ("luci-rpc", "getNetworkDevices"),

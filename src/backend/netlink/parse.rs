@@ -17,6 +17,10 @@ const ADDR: usize = 8;
 const NEIGH: usize = 12;
 /// Of `struct rtmsg`: family, dst_len, src_len, tos, table, protocol, scope, type, flags u32.
 const ROUTE: usize = 12;
+/// Of `struct tcmsg`: family, index i32 at 4, handle u32 at 8, parent u32 at 12, info u32.
+const QDISC: usize = 20;
+/// TC_H_ROOT: what a device sends by, not a part of that.
+const ROOT: u32 = u32::MAX;
 /// A route of the cache, not of a table (RTM_F_CLONED).
 const CLONED: u32 = 0x200;
 /// NTF_ROUTER: the neighbour says that it is a router.
@@ -182,6 +186,37 @@ pub(super) fn route(body: &[u8], names: &Names) -> Option<Table> {
     }
     let target = format!("{target}/{}", body.get(1)?);
     Some(table.with("target", &*target).with("table", number_of_table))
+}
+
+pub(super) fn qdisc(body: &[u8], names: &Names) -> Option<Table> {
+    let parent = if u32_at(body, 12)? == ROOT { "root" } else { "other" };
+    let mut table = Table::default().with("dev", &**names.get(&index(body)?)?).with("parent", parent);
+    for (kind, value) in attributes(body, QDISC) {
+        match kind {
+            1 => table = table.with("kind", &*text(value)),
+            7 => attributes(value, 0).for_each(|(kind, value)| queue(kind, value, &mut table)),
+            _ => {}
+        }
+    }
+    Some(table)
+}
+
+/// Of TCA_STATS2: `struct gnet_stats_basic` and `struct gnet_stats_queue`.
+fn queue(kind: u16, value: &[u8], table: &mut Table) {
+    let mut put = |name: &str, count: Option<u64>| table.0.extend(count.map(|count| (name.into(), number(count))));
+    let short = |at| u32_at(value, at).map(u64::from);
+    match kind {
+        1 => {
+            put("bytes", u64_at(value, 0));
+            put("packets", short(8));
+        }
+        3 => {
+            put("qlen", short(0));
+            put("backlog", short(4));
+            put("drops", short(8));
+        }
+        _ => {}
+    }
 }
 
 /// 4 or 6.

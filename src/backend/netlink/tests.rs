@@ -67,6 +67,22 @@ fn a_route_has_its_target_and_way() {
 }
 
 #[test]
+fn a_queue_has_its_kind_and_counters() {
+    let fixed = |parent: u32| {
+        let words = [7_u32, 0x8001_0000, parent, 2].map(u32::to_ne_bytes).concat();
+        [[0, 0, 0, 0].as_slice(), &words].concat()
+    };
+    let basic = [8_123_456_789_u64.to_ne_bytes().as_slice(), &41_u32.to_ne_bytes(), &[0; 4]].concat();
+    let queue = [3_u32, 4542, 17, 0, 0].map(u32::to_ne_bytes).concat();
+    let stats = body(&[], &[(1, &basic), (3, &queue)]);
+    let bytes = body(&fixed(u32::MAX), &[(1, b"fq_codel\0"), (7, &stats)]);
+    let expected = serde_json::json!({"dev": "br-lan", "parent": "root", "kind": "fq_codel", "bytes": 8_123_456_789_u64,
+        "packets": 41, "qlen": 3, "backlog": 4542, "drops": 17});
+    assert_eq!(json(parse::qdisc(&bytes, &names())), expected);
+    assert_eq!(json(parse::qdisc(&body(&fixed(0x10001), &[]), &names()))["parent"], "other");
+}
+
+#[test]
 fn what_is_cut_short_is_left_out_and_nothing_panics() {
     let mac = [1; 6];
     let whole = body(&ndmsg(2, 2, 0), &[(1, &[192, 168, 1, 140]), (2, &mac), (9, &7_i32.to_ne_bytes())]);
@@ -100,6 +116,7 @@ fn this_kernel_tells_of_its_loopback() {
     assert!(local, "the local table has the loopback");
     of("neigh");
     of("fdb");
+    of("qdisc");
     assert_eq!(call("nonsense"), Err(CallError::Status(3)));
 }
 

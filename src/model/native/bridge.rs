@@ -87,6 +87,14 @@ pub(super) fn set_untagged(scope: &Scope<'_>, value: &str, staging: &mut Staging
     Ok(())
 }
 
+/// What a port lets in.
+pub(super) fn frames(scope: &Scope<'_>) -> Option<Value> {
+    let bridge = scope.let_text("name")?;
+    let filters = scope.file(&format!("/sys/class/net/{bridge}/bridge/vlan_filtering"))?.trim() == "1";
+    let tagged = filters && !is_management(scope) && pvid(scope).is_none();
+    Some(Value::from(if tagged { "AdmitOnlyVLANTagged" } else { "AdmitAll" }))
+}
+
 /// The VLAN that untagged frames belong to which come in here.
 pub(super) fn pvid(scope: &Scope<'_>) -> Option<Value> {
     let vlans = below(scope, VLANS, scope.row?.parent.as_ref()?);

@@ -1,6 +1,7 @@
 //! Rules of /etc/config/firewall: their order, their ports, the sets they ask, and what keeps one that is not filled in
 //! from doing anything.
 
+use super::device::is_mac;
 use super::firewall::{PROTOCOLS, turned};
 use crate::backend::Value;
 use crate::backend::uci::{OptValue, Section};
@@ -185,6 +186,20 @@ pub(super) fn set_inbound(scope: &Scope<'_>, old: &str, network: &str) -> Option
     }
 }
 
+/// `*` is every zone; without one the rule would be for what the router sends.
+pub(super) fn set_all(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
+    Some(
+        if value == "1" {
+            "*"
+        } else if old == "*" {
+            NO_ZONE
+        } else {
+            old
+        }
+        .to_string(),
+    )
+}
+
 /// A MAC address in capitals; none of a row that is not filled in.
 pub(super) fn mac(_: &Scope<'_>, text: &str) -> Option<String> {
     let text = turned(text).1;
@@ -198,7 +213,8 @@ pub(super) fn set_mac(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
 
 /// The same for a row that must have an address.
 pub(super) fn set_own_mac(_: &Scope<'_>, _: &str, value: &str) -> Option<String> {
-    Some(if value.is_empty() { NO_MAC } else { value }.to_string())
+    let value = if value.is_empty() { NO_MAC } else { value };
+    is_mac(value).then(|| value.to_string())
 }
 
 /// A code point by number or by one of its names: `CS1`, `AF21`, `EF`, `BE`, `LE`.

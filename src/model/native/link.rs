@@ -40,6 +40,11 @@ pub(super) fn port_path(scope: &Scope<'_>, device: &str) -> Option<String> {
     socket.or_else(vlan).or_else(|| ssid_path(scope, device))
 }
 
+/// The same as a filter; a bridge or another device that is no socket is a link.
+pub(super) fn port(scope: &Scope<'_>, device: &str) -> Option<String> {
+    port_path(scope, device).or_else(|| device_path(scope, device))
+}
+
 /// An IP interface over PPP stands on that, any other on what its device is.
 pub(super) fn ip_lower_layers(scope: &Scope<'_>) -> Option<Value> {
     match scope.path_of(PPP, scope.key()) {

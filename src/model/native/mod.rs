@@ -20,6 +20,7 @@ mod leases;
 mod link;
 mod network;
 mod process;
+mod qos;
 mod routing;
 mod row;
 mod schedule;
@@ -62,6 +63,7 @@ pub type Delete = fn(&Scope<'_>, &mut Staging) -> Result<(), Fault>;
 /// Values: name, how it is read, how it is written where it can be.
 #[rustfmt::skip]
 const VALUES: &[(&str, Read, Option<Write>)] = &[
+    ("bridge.frames", bridge::frames, None),
     ("bridge.lower_layers", bridge::lower_layers, None),
     ("bridge.management", bridge::management, None),
     ("bridge.pvid", bridge::pvid, None),
@@ -116,6 +118,9 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("ppp.lower_layers", link::lower_layers, Some(link::set_lower_layers)),
     ("ppp.session", link::session, None),
     ("process.stat", process::stat, None),
+    ("qos.dscp_mark", qos::dscp_mark, Some(qos::set_dscp_mark)),
+    ("qos.forwarding_policy", qos::forwarding_policy, Some(qos::set_forwarding_policy)),
+    ("qos.shaping_rate", qos::shaping_rate, None),
     ("ra.home_agent", ipv6_server::home_agent, Some(ipv6_server::set_home_agent)),
     ("ra.managed", ipv6_server::managed, Some(ipv6_server::set_managed)),
     ("ra.other", ipv6_server::other, Some(ipv6_server::set_other)),
@@ -123,10 +128,12 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("routing.mask", routing::mask, Some(routing::set_mask)),
     ("routing.metric", routing::metric, Some(routing::set_metric)),
     ("routing.next_hop", routing::next_hop, Some(routing::set_next_hop)),
+    ("routing.policy", routing::policy, Some(routing::set_policy)),
     ("routing.prefix", routing::prefix, Some(routing::set_prefix)),
     ("routing.status", routing::status, None),
     ("row.alias", row::alias, Some(row::set_alias)),
     ("row.always", row::always, Some(row::set_always)),
+    ("row.most", row::most, None),
     ("row.name", row::name, None),
     ("schedule.days", schedule::days, Some(schedule::set_days)),
     ("schedule.duration", schedule::duration, Some(schedule::set_duration)),
@@ -209,6 +216,7 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("device.stated", device::stated, None),
     ("discovery.utc", discovery::utc, None),
     ("firewall.address", firewall::address, Some(firewall::set_address)),
+    ("firewall.all", firewall::any, Some(rule::set_all)),
     ("firewall.any", firewall::any, Some(firewall::set_any)),
     ("firewall.dscp", rule::dscp, Some(rule::set_dscp)),
     ("firewall.family", firewall_set::family, Some(firewall_set::set_family)),
@@ -239,6 +247,9 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("usb.port", usb::port, None),
     ("wifi.width", wifi_radio::width, None),
     ("words", row::words, Some(row::set_words)),
+    ("link.port", link::port, None),
+    ("qos.status", qos::status, None),
+    ("row.counter", row::counter, None),
 ];
 
 /// Creation and deletion of rows.

@@ -14,6 +14,9 @@ const MAIN: i64 = 254;
 /// RTN_UNICAST.
 const UNICAST: i64 = 1;
 
+/// Routing tables for marked packets count from here: the kernel's own and those of other programs are below.
+const FIRST_TABLE: u32 = 10_000;
+
 /// A destination: address and prefix length.
 type Target = (IpAddr, u8);
 
@@ -40,9 +43,9 @@ fn number(route: &Table, member: &str) -> Option<i64> {
     route.get(member)?.as_i64()
 }
 
-/// The kernel's routes of a family in its main table.
-fn routes<'a>(scope: &Scope<'a>, family: i64) -> Vec<&'a Table> {
-    let here = |route: &&Table| number(route, "family") == Some(family) && number(route, "table") == Some(MAIN);
+/// The kernel's routes of a family in a table.
+fn routes<'a>(scope: &Scope<'a>, family: i64, table: i64) -> Vec<&'a Table> {
+    let here = |route: &&Table| number(route, "family") == Some(family) && number(route, "table") == Some(table);
     entries(scope, "route").filter(here).collect()
 }
 
@@ -90,7 +93,7 @@ fn origin(scope: &Scope<'_>, route: &Table, name: &str, six: bool) -> &'static s
 fn active(scope: &Scope<'_>, family: i64, kind: &str) -> Vec<(String, Value)> {
     let stated: Vec<&Section> = scope.uci("network").map(|p| p.of_kind(kind).collect()).unwrap_or_default();
     let mut rows = Vec::new();
-    for route in routes(scope, family).into_iter().filter(|route| number(route, "type") == Some(UNICAST)) {
+    for route in routes(scope, family, MAIN).into_iter().filter(|route| number(route, "type") == Some(UNICAST)) {
         if stated.iter().any(|section| !is_disabled(section) && same(scope, section, route)) {
             continue;
         }
@@ -109,6 +112,47 @@ fn active(scope: &Scope<'_>, family: i64, kind: &str) -> Vec<(String, Value)> {
     rows
 }
 
+/// A number packets are marked with: `16`, `0x10`, `0x10/0xff`.
+pub(super) fn mark(text: &str) -> Option<u32> {
+    let number = text.split('/').next().unwrap_or(text);
+    number.strip_prefix("0x").map_or_else(|| number.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
+}
+
+/// The rules of /etc/config/network that send marked packets by a table: the table and the mark.
+fn rules<'a>(scope: &Scope<'a>) -> Vec<(&'a str, u32)> {
+    let Some((package, section)) = scope.section() else { return Vec::new() };
+    let kind = if &*section.kind == "route6" { "rule6" } else { "rule" };
+    let rules = package.sections.iter().filter(|rule| &*rule.kind == kind && !is_disabled(rule));
+    rules.filter_map(|rule| Some((rule.text("lookup")?, rule.text("mark").and_then(mark)?))).collect()
+}
+
+/// The mark of the packets that the route's table is for; -1 where it is for all.
+pub(super) fn policy(scope: &Scope<'_>) -> Option<Value> {
+    let table = scope.section().and_then(|(_, section)| section.text("table"));
+    let rule = table.and_then(|table| rules(scope).into_iter().find(|(lookup, _)| *lookup == table));
+    Some(Value::from(rule.map_or("-1".to_string(), |(_, mark)| mark.to_string()).as_str()))
+}
+
+/// Puts the route into the table of such packets. Where there is none yet, there is a rule more.
+pub(super) fn set_policy(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
+    let (package, section) = section(scope)?;
+    let Ok(mark) = value.parse::<u32>() else { return put(scope, staging, "table", None) };
+    let known = rules(scope).into_iter().find(|(_, known)| *known == mark).map(|(table, _)| table.to_string());
+    let table = known.unwrap_or_else(|| {
+        let six = &*section.kind == "route6";
+        let (name, kind) = if six { (format!("policy6_{mark}"), "rule6") } else { (format!("policy_{mark}"), "rule") };
+        let table = FIRST_TABLE.saturating_add(mark).to_string();
+        if package.section(&name).is_none() {
+            staging.add(&package.name, &name, kind);
+        }
+        for (option, value) in [("mark", value), ("lookup", &*table)] {
+            staging.set(&package.name, &name, option, Some(OptValue::One(value.into())));
+        }
+        table
+    });
+    put(scope, staging, "table", Some(table))
+}
+
 pub(super) fn ipv4(scope: &Scope<'_>) -> Vec<(String, Value)> {
     active(scope, 4, "route")
 }
@@ -125,11 +169,12 @@ fn is_disabled(section: &Section) -> bool {
 pub(super) fn status(scope: &Scope<'_>) -> Option<Value> {
     let Some((_, section)) = scope.section() else { return Some(Value::from("Enabled")) };
     let family = if &*section.kind == "route6" { 6 } else { 4 };
+    let table = section.text("table").and_then(|table| table.parse().ok()).unwrap_or(MAIN);
     Some(Value::from(if is_disabled(section) {
         "Disabled"
     } else if target_of(section).is_none() || section.text("interface").is_none() {
         "Error_Misconfigured"
-    } else if routes(scope, family).into_iter().any(|route| same(scope, section, route)) {
+    } else if routes(scope, family, table).into_iter().any(|route| same(scope, section, route)) {
         "Enabled"
     } else {
         "Error"

@@ -3,6 +3,7 @@
 use crate::backend::Value;
 use crate::backend::uci::OptValue;
 use crate::model::eval::Scope;
+use crate::model::instances::MAX_PER_TABLE;
 use crate::model::stage::Staging;
 use crate::usp::fault::{Code, Fault};
 
@@ -40,6 +41,16 @@ pub(super) fn words(_: &Scope<'_>, text: &str) -> Option<String> {
 
 pub(super) fn set_words(_: &Scope<'_>, _: &str, list: &str) -> Option<String> {
     Some(list.replace(',', " "))
+}
+
+/// The most rows a table shows.
+pub(super) fn most(_: &Scope<'_>) -> Option<Value> {
+    Some(Value::from(MAX_PER_TABLE.to_string().as_str()))
+}
+
+/// A counter in the 32 bits that TR-181 has for it: it begins again as theirs do.
+pub(super) fn counter(_: &Scope<'_>, text: &str) -> Option<String> {
+    Some((text.parse::<u64>().ok()? & u64::from(u32::MAX)).to_string())
 }
 
 /// What is listed is in use: OpenWrt has no place to keep such a row without using it.
