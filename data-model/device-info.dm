@@ -6,6 +6,7 @@ object Device.
   Reboot()             = agent reboot
   FactoryReset()       = agent factory_reset
   ScheduleTimer()      = agent schedule_timer
+  SelfTestDiagnostics() = operation self_test
   Boot!                = agent
 
 object Device.DeviceInfo.

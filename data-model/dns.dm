@@ -18,6 +18,9 @@ table Device.DNS.Client.Server.{i}.
   Interface = item /interface | ref Device.IP.Interface.{i}.
   Type      = item /type
 
+object Device.DNS.Diagnostics.
+  NSLookupDiagnostics() = operation ns_lookup
+
 object Device.DNS.Relay.
   when uci dhcp.@dnsmasq[0].leasefile
 

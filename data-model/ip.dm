@@ -18,6 +18,13 @@ object Device.IP.Diagnostics.
   IPv4TraceRouteSupported = list /proc/sys/net/ipv4 | exists
   IPv6TraceRouteSupported = list /proc/sys/net/ipv6 | exists
   TraceRoute()            = operation trace_route
+  IPv4UDPEchoDiagnosticsSupported         = list /proc/sys/net/ipv4 | exists
+  IPv6UDPEchoDiagnosticsSupported         = list /proc/sys/net/ipv6 | exists
+  UDPEchoDiagnosticsMaxResults            = text 256
+  UDPEchoDiagnostics()                    = operation udp_echo
+  IPv4ServerSelectionDiagnosticsSupported = list /proc/sys/net/ipv4 | exists
+  IPv6ServerSelectionDiagnosticsSupported = list /proc/sys/net/ipv6 | exists
+  ServerSelectionDiagnostics()            = operation server_selection
 
 live ubus network.interface dump on event network.interface
 
@@ -45,7 +52,7 @@ table Device.IP.Interface.{i}.
              or $if /proto | map 6in4:Tunnel 6to4:Tunnel 6rd:Tunnel dslite:Tunnel map:Tunnel gre:Tunnel ipip:Tunnel *:Normal
   Loopback    = $l3 | map lo:1 *:0
              or option device | map lo:1 *:0
-  Reset()     = ubus network.interface.{key} restart
+  Reset()     = agent restart_interface
 
 object Device.IP.Interface.{i}.Stats.
   let stats = ubus netlink link /link[dev={l3}]/statistics

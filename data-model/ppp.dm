@@ -30,7 +30,7 @@ table Device.PPP.Interface.{i}.
                      or ubus netlink link /link[dev={l3}]/mtu
   CurrentMRUSize      = ubus netlink link /link[dev={l3}]/mtu
   IPv6CPEnable        = option ipv6 | default auto | map auto:1 0:0 *:1
-  Reset()             = ubus network.interface.{key} restart
+  Reset()             = agent restart_interface
 
 object Device.PPP.Interface.{i}.PPPoE.
   SessionID   = native ppp.session

@@ -5,6 +5,10 @@ live ubus hostapd.* get_clients on object hostapd.*
 live ubus network.wireless status on event network.interface
 live ubus netlink link on event netlink.link
 
+object Device.WiFi.
+  Reset()                     = agent restart_wifi
+  NeighboringWiFiDiagnostic() = operation neighboring_wifi
+
 table Device.WiFi.Radio.{i}.
   each uci wireless.wifi-device
   let radio  = ubus network.wireless status /{key}

@@ -5,7 +5,8 @@ use super::handlers::operate::{Call, Reply};
 use super::lifecycle::{Boot, Cause};
 use super::{Action, Agent};
 use super::{certificates, challenges};
-use crate::backend::Backend;
+use crate::backend::ubus::message::status;
+use crate::backend::{Backend, CallError, Table};
 use crate::model::Everything;
 use crate::usp::fault::{Code, Fault};
 
@@ -27,6 +28,8 @@ pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word:
         "force_reconnect" => force_reconnect(agent, call),
         "ca_file" => authorities("CAFile", call.row()),
         "ca_dir" => authorities("CADir", call.row().and_then(|file| file.rsplit_once('/')).map(|(folder, _)| folder)),
+        "restart_interface" => restart_interface(agent, call).await,
+        "restart_wifi" => restart(agent, "network.wireless").await.map(|()| Reply::Output(Vec::new())),
         _ => Err(Fault::new(Code::InternalError, format!("the agent has no command {word}"))),
     }
 }
@@ -93,4 +96,28 @@ fn force_reconnect<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<
     let client = call.row().ok_or_else(|| Fault::new(Code::CommandFailure, "there is no such client"))?;
     agent.after.actions.push(Action::Reconnect(client.into()));
     Ok(Reply::Output(Vec::new()))
+}
+
+/// Reset() of an interface of netifd; of one that is not enabled it does nothing.
+async fn restart_interface<B: Backend>(agent: &Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let enable = format!("{}Enable", call.invocation.object.path);
+    let reading = agent.model.get(&Everything, &[&enable], 0).await;
+    let objects = reading.results.into_iter().next().and_then(Result::ok).unwrap_or_default();
+    let is_disabled = objects.iter().flat_map(|object| &object.params).any(|(_, value)| value == "false");
+    if !is_disabled {
+        restart(agent, &format!("network.interface.{}", call.row().unwrap_or_default())).await?;
+    }
+    Ok(Reply::Output(Vec::new()))
+}
+
+/// Restarts what an object of netifd stands for. Before the middle of 2026 it had no method for that; Wi-Fi has none.
+async fn restart<B: Backend>(agent: &Agent<B>, object: &str) -> Result<(), Fault> {
+    let (backend, none) = (agent.model.backend(), Table::default());
+    let mut called = backend.call(object, "restart", &none).await;
+    if called == Err(CallError::Status(status::METHOD_NOT_FOUND)) {
+        // Up again whatever became of the first: nobody is left down.
+        let down = backend.call(object, "down", &none).await;
+        called = backend.call(object, "up", &none).await.and(down);
+    }
+    called.map(drop).map_err(|why| Fault::new(Code::CommandFailure, format!("{object} cannot be restarted: {why:?}")))
 }

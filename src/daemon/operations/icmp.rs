@@ -1,69 +1,17 @@
-//! ICMP echoes for the diagnostics: sockets, messages, and the addresses they go to.
+//! ICMP echoes for the diagnostics: sockets and messages.
 
+use super::socket::mark;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 use tokio::net::UdpSocket;
 
 /// Bytes of an ICMP echo before its data.
 pub const HEADER: usize = 8;
 /// Bytes before the ICMP header that a raw IPv4 socket may deliver.
 pub const MAX_IP_HEADER: usize = 60;
-
-/// ProtocolVersion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Version {
-    Any,
-    IPv4,
-    IPv6,
-}
-
-impl Version {
-    /// The value of the argument; anything else is any.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "IPv4" => Self::IPv4,
-            "IPv6" => Self::IPv6,
-            _ => Self::Any,
-        }
-    }
-}
-
-/// The arguments of a command.
-pub struct Arguments<'a>(pub &'a [(String, String)]);
-
-impl Arguments<'_> {
-    /// One of them; empty where it was not given.
-    pub fn text(&self, name: &str) -> &str {
-        self.0.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str())
-    }
-
-    /// A number, which the standard has checked; `missing` where it was not given.
-    pub fn number(&self, name: &str, missing: u32) -> u32 {
-        self.text(name).parse().unwrap_or(missing)
-    }
-}
-
-/// The first address of a name, or the address it is.
-pub async fn resolve(host: &str, version: Version) -> Option<IpAddr> {
-    let fits = |address: &IpAddr| match version {
-        Version::Any => true,
-        Version::IPv4 => address.is_ipv4(),
-        Version::IPv6 => address.is_ipv6(),
-    };
-    if let Ok(address) = host.parse() {
-        return Some(address).filter(fits);
-    }
-    tokio::net::lookup_host((host, 0)).await.ok()?.map(|address| address.ip()).find(fits)
-}
-
-/// The network says that there is no way.
-pub fn is_unreachable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
-}
 
 /// Which socket an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +33,7 @@ pub fn socket(kind: Kind, address: IpAddr, device: Option<&str>, dscp: u8) -> io
         Kind::Echo => open(SocketType::DGRAM).or_else(|_| open(SocketType::RAW))?,
         Kind::Raw => open(SocketType::RAW)?,
     };
-    match address {
-        IpAddr::V4(_) => sockopt::set_ip_tos(&socket, dscp << 2)?,
-        IpAddr::V6(_) => sockopt::set_ipv6_tclass(&socket, (dscp << 2).into())?,
-    }
+    mark(&socket, address.is_ipv4(), dscp)?;
     let socket = UdpSocket::from_std(socket.into())?;
     if let Some(device) = device {
         socket.bind_device(Some(device.as_bytes()))?;

@@ -3,7 +3,9 @@
 //! Uses the kernel's ICMP datagram sockets, and raw ones where `net.ipv4.ping_group_range` forbids those. Echoes go out
 //! one after the other: the next when the last is answered or its time is over. Dropping the future cancels it.
 
-use super::icmp::{self, Arguments, HEADER, Kind, MAX_IP_HEADER, Version, is_unreachable, resolve};
+use super::arguments::{Arguments, Named, Times, Version, milliseconds, named};
+use super::icmp::{self, HEADER, Kind, MAX_IP_HEADER};
+use super::socket::{is_unreachable, resolve};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -57,15 +59,6 @@ pub struct Report {
     pub failures: u32,
 }
 
-/// Round trips, summed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Times {
-    count: u32,
-    sum: Duration,
-    least: Duration,
-    most: Duration,
-}
-
 impl Request {
     /// Reads the arguments of the command; they were checked against the standard before. `device` is what the
     /// argument Interface stands for.
@@ -76,9 +69,9 @@ impl Request {
             version: Version::parse(given.text("ProtocolVersion")),
             device,
             repetitions: given.number("NumberOfRepetitions", 1),
-            timeout: Duration::from_millis(given.number("Timeout", 1000).into()),
+            timeout: given.milliseconds("Timeout", 1000),
             size: u16::try_from(given.number("DataBlockSize", 32)).unwrap_or(u16::MAX),
-            dscp: u8::try_from(given.number("DSCP", 0)).unwrap_or(0),
+            dscp: given.dscp(),
         }
     }
 }
@@ -89,34 +82,20 @@ impl Report {
     }
 
     /// The output arguments of the command.
-    pub fn output(&self) -> Vec<(String, String)> {
+    pub fn output(&self) -> Named {
         let [average, least, most] = [self.answered.average(), self.answered.least, self.answered.most];
-        let outputs = [
+        named([
             ("Status", format!("{:?}", self.status)),
             ("IPAddressUsed", self.address.map(|address| address.to_string()).unwrap_or_default()),
             ("SuccessCount", self.answered.count.to_string()),
             ("FailureCount", self.failures.to_string()),
-            ("AverageResponseTime", average.as_millis().to_string()),
-            ("MinimumResponseTime", least.as_millis().to_string()),
-            ("MaximumResponseTime", most.as_millis().to_string()),
+            ("AverageResponseTime", milliseconds(average)),
+            ("MinimumResponseTime", milliseconds(least)),
+            ("MaximumResponseTime", milliseconds(most)),
             ("AverageResponseTimeDetailed", average.as_micros().to_string()),
             ("MinimumResponseTimeDetailed", least.as_micros().to_string()),
             ("MaximumResponseTimeDetailed", most.as_micros().to_string()),
-        ];
-        outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-}
-
-impl Times {
-    fn add(&mut self, time: Duration) {
-        self.least = if self.count == 0 { time } else { self.least.min(time) };
-        self.most = self.most.max(time);
-        self.sum += time;
-        self.count += 1;
-    }
-
-    fn average(&self) -> Duration {
-        self.sum.checked_div(self.count).unwrap_or_default()
+        ])
     }
 }
 
@@ -155,7 +134,7 @@ pub async fn run(request: &Request) -> Report {
 }
 
 /// A socket that sends echoes to one address.
-struct Echo {
+pub struct Echo {
     /// An ICMP socket; tokio's type for datagrams does for it.
     socket: UdpSocket,
     target: SocketAddr,
@@ -165,14 +144,15 @@ struct Echo {
 }
 
 impl Echo {
-    fn open(address: IpAddr, request: &Request) -> io::Result<Self> {
+    /// As the request says, but for its host.
+    pub fn open(address: IpAddr, request: &Request) -> io::Result<Self> {
         let socket = icmp::socket(Kind::Echo, address, request.device.as_deref(), request.dscp)?;
         let (target, identifier) = (SocketAddr::new(address, 0), icmp::identifier());
         Ok(Self { socket, target, identifier, size: request.size.into() })
     }
 
     /// One echo: its round trip, None where no answer came in time.
-    async fn once(&self, sequence: u32, timeout: Duration) -> io::Result<Option<Duration>> {
+    pub async fn once(&self, sequence: u32, timeout: Duration) -> io::Result<Option<Duration>> {
         let [.., high, low] = sequence.to_be_bytes();
         let sequence = [high, low];
         let message = icmp::echo(self.target.is_ipv4(), self.identifier, sequence, self.size);

@@ -4,16 +4,28 @@
 
 use crate::agent::Operation;
 use crate::agent::requests::Outcome;
-use crate::backend::{Backend, Router, Table};
-use crate::model::{Everything, Model};
+use crate::backend::{Backend, Router};
+use crate::model::Model;
 use crate::usp::fault::{Code, Fault};
+use interface::Interface;
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::{AbortHandle, spawn_local};
 
+pub mod arguments;
+pub mod dns;
 pub mod icmp;
+pub mod interface;
 pub mod ip_ping;
+pub mod neighboring_wifi;
+pub mod ns_lookup;
+pub mod self_test;
+pub mod server_selection;
+pub mod socket;
 pub mod trace_route;
+pub mod udp_echo;
 
 /// Results that wait to be told at most; operations wait then.
 const MAX_DONE: usize = 8;
@@ -43,12 +55,11 @@ impl Operations {
 
     /// Starts an operation of the mapping (`operation NAME`).
     pub async fn spawn(&mut self, operation: Operation, model: &Model<Router>) {
-        let Operation { request, name, path, input } = operation;
-        let (done, work) = (self.done.clone(), prepare(&name, &path, &input, model).await);
+        let request = operation.request;
+        let (done, work) = (self.done.clone(), prepare(operation, model).await);
         let task = spawn_local(async move {
             let outcome = match work {
-                Ok(Work::Ping(ping)) => Ok(ip_ping::run(&ping).await.output()),
-                Ok(Work::Trace(trace)) => Ok(trace_route::run(&trace).await.output()),
+                Ok(work) => work.await,
                 Err(fault) => Err(fault),
             };
             let _ = done.send(Done { request, outcome }).await;
@@ -77,32 +88,46 @@ impl Operations {
     }
 }
 
-/// What an operation is to do, with everything it needs of the model.
-enum Work {
-    Ping(ip_ping::Request),
-    Trace(trace_route::Request),
-}
+/// What an operation does, with everything it needs of the model. Dropping it cancels it.
+type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 
-async fn prepare(name: &str, path: &str, input: &[(String, String)], model: &Model<Router>) -> Result<Work, Fault> {
-    match name {
-        "ip_ping" => Ok(Work::Ping(ip_ping::Request::from_input(input, device(input, model).await?))),
-        "trace_route" => Ok(Work::Trace(trace_route::Request::from_input(input, device(input, model).await?))),
-        _ => Err(Fault::new(Code::CommandFailure, format!("{path} is not implemented here"))),
-    }
-}
-
-/// The network device of the argument Interface, a path like `Device.IP.Interface.2`. A recorded router has none.
-async fn device(input: &[(String, String)], model: &Model<Router>) -> Result<Option<String>, Fault> {
-    let path = input.iter().find(|(name, _)| name == "Interface").map_or("", |(_, path)| path.trim_end_matches('.'));
-    if path.is_empty() || matches!(model.backend(), Router::Fixture(_)) {
-        return Ok(None);
-    }
-    let unusable =
-        || Fault::new(Code::InvalidCommandArguments, format!("Interface {path} is not there or has no device"));
-    let reading = model.get(&Everything, &[&format!("{path}.Name")], 0).await;
-    let objects = reading.results.into_iter().next().and_then(Result::ok).ok_or_else(unusable)?;
-    let name = objects.into_iter().next().and_then(|object| object.params.into_iter().next()).ok_or_else(unusable)?.1;
-    let status = model.backend().call(&format!("network.interface.{name}"), "status", &Table::default()).await;
-    let device = |status: &Table| status.get("l3_device").and_then(|device| device.as_str()).map(str::to_owned);
-    status.ok().as_ref().and_then(device).map(Some).ok_or_else(unusable)
+/// Reads what an operation needs of the model; everything that takes time is left to its work.
+async fn prepare(operation: Operation, model: &Model<Router>) -> Result<Work, Fault> {
+    let Operation { name, path, input, .. } = operation;
+    let interface = Interface::asked(&input, model).await?;
+    Ok(match &*name {
+        "ip_ping" => Box::pin(async move {
+            let device = interface.find().await?.device;
+            Ok(ip_ping::run(&ip_ping::Request::from_input(&input, device)).await.output())
+        }),
+        "trace_route" => Box::pin(async move {
+            let device = interface.find().await?.device;
+            Ok(trace_route::run(&trace_route::Request::from_input(&input, device)).await.output())
+        }),
+        "udp_echo" => Box::pin(async move {
+            let device = interface.find().await?.device;
+            Ok(udp_echo::run(&udp_echo::Request::from_input(&input, device)).await.output())
+        }),
+        "server_selection" => Box::pin(async move {
+            let device = interface.find().await?.device;
+            Ok(server_selection::run(&server_selection::Request::from_input(&input, device)).await.output())
+        }),
+        "ns_lookup" => {
+            let resolver = model.backend().read("/etc/resolv.conf").await.unwrap_or_default();
+            Box::pin(async move {
+                let through = interface.find().await?;
+                let request = ns_lookup::Request::from_input(&input, through, &resolver)?;
+                Ok(ns_lookup::run(&request).await.output())
+            })
+        }
+        "neighboring_wifi" => {
+            let scan = neighboring_wifi::Scan::of(model).await;
+            Box::pin(async move { Ok(scan.run().await) })
+        }
+        "self_test" => {
+            let test = self_test::Test::of(model).await;
+            Box::pin(async move { Ok(test.run().await) })
+        }
+        _ => return Err(Fault::new(Code::CommandFailure, format!("{path} is not implemented here"))),
+    })
 }

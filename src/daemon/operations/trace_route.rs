@@ -3,7 +3,9 @@
 //! Needs a raw socket: routers on the way answer with errors. One echo at a time is under way; dropping the future
 //! cancels it.
 
-use super::icmp::{self, Arguments, Kind, MAX_IP_HEADER, Version, is_unreachable, resolve};
+use super::arguments::{Arguments, Named, Version, push_row};
+use super::icmp::{self, Kind, MAX_IP_HEADER};
+use super::socket::{is_unreachable, resolve};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -75,9 +77,9 @@ impl Request {
             version: Version::parse(given.text("ProtocolVersion")),
             device,
             tries: given.number("NumberOfTries", 3),
-            timeout: Duration::from_millis(given.number("Timeout", 5000).into()),
+            timeout: given.milliseconds("Timeout", 5000),
             size: u16::try_from(given.number("DataBlockSize", 38)).unwrap_or(u16::MAX),
-            dscp: u8::try_from(given.number("DSCP", 0)).unwrap_or(0),
+            dscp: given.dscp(),
             max_hops: u8::try_from(given.number("MaxHopCount", 30)).unwrap_or(u8::MAX),
         }
     }
@@ -85,23 +87,26 @@ impl Request {
 
 impl Report {
     /// The output arguments of the command. Nobody is asked for the names of the hops: Host is their address then.
-    pub fn output(&self) -> Vec<(String, String)> {
-        let milliseconds = |time: &Duration| time.as_millis().to_string();
+    pub fn output(&self) -> Named {
+        // 0 says that there was no answer: a shorter one is rounded up.
+        let milliseconds = |time: &Option<Duration>| time.map_or(0, |time| time.as_millis().max(1)).to_string();
         let last = self.hops.last().filter(|_| self.status == Status::Complete);
         let answered: Vec<Duration> = last.into_iter().flat_map(|hop| &hop.times).flatten().copied().collect();
         let average = answered.iter().sum::<Duration>().checked_div(u32::try_from(answered.len()).unwrap_or(0));
         let mut output = vec![
             ("Status".to_owned(), format!("{:?}", self.status)),
             ("IPAddressUsed".to_owned(), self.address.map(|address| address.to_string()).unwrap_or_default()),
-            ("ResponseTime".to_owned(), milliseconds(&average.unwrap_or_default())),
+            ("ResponseTime".to_owned(), milliseconds(&average)),
         ];
         for (number, hop) in (1..).zip(&self.hops) {
-            let times: Vec<String> = hop.times.iter().map(|time| milliseconds(&time.unwrap_or_default())).collect();
-            let mut push = |name: &str, value: String| output.push((format!("RouteHops.{number}.{name}"), value));
-            push("Host", hop.address.map(|address| address.to_string()).unwrap_or_default());
-            push("HostAddress", String::new());
-            push("ErrorCode", hop.code.to_string());
-            push("RTTimes", times.join(","));
+            let times: Vec<String> = hop.times.iter().map(milliseconds).collect();
+            let members = [
+                ("Host", hop.address.map(|address| address.to_string()).unwrap_or_default()),
+                ("HostAddress", String::new()),
+                ("ErrorCode", hop.code.to_string()),
+                ("RTTimes", times.join(",")),
+            ];
+            push_row(&mut output, "RouteHops", number, members);
         }
         output
     }
@@ -266,7 +271,11 @@ mod tests {
             assert_eq!((value("Status"), value("RouteHops.1.Host")), (Some("Complete"), Some(host)));
             assert_eq!(value("RouteHops.1.ErrorCode"), Some("0"));
             let times = value("RouteHops.1.RTTimes").unwrap_or_default().split(',');
-            assert_eq!(times.filter(|time| time.parse::<u32>().is_ok_and(|ms| ms < 5000)).count(), 2, "{output:?}");
+            assert_eq!(
+                times.filter(|time| time.parse().is_ok_and(|ms| (1..5000).contains(&ms))).count(),
+                2,
+                "{output:?}"
+            );
         }
     }
 
