@@ -30,6 +30,11 @@ table Device.MQTT.Client.{i}.
   ConnectRetryTime               = option ConnectRetryTime | default 5
   ConnectRetryIntervalMultiplier = option ConnectRetryIntervalMultiplier | default 2000
   ConnectRetryMaxInterval        = option ConnectRetryMaxInterval | default 30720
+  WillEnable                     = option WillEnable | default 0
+  WillTopic                      = option WillTopic | own-id
+  WillValue                      = option WillValue | own-id
+  WillQoS                        = option WillQoS | default 0
+  WillRetain                     = option WillRetain | default 0
   ResponseInformation            = agent mqtt.ResponseInformation
   ForceReconnect()               = agent force_reconnect
 
@@ -38,6 +43,13 @@ object Device.MQTT.Client.{i}.Stats.
   MQTTMessagesSent            = agent mqtt.Sent | default 0
   MQTTMessagesReceived        = agent mqtt.Received | default 0
   ConnectionErrors            = agent mqtt.Errors | default 0
+  LastPublishMessageSent      = agent mqtt.LastSent | default 0 | date
+  LastPublishMessageReceived  = agent mqtt.LastReceived | default 0 | date
+  PublishSent                 = agent mqtt.PublishSent | default 0
+  PublishReceived             = agent mqtt.PublishReceived | default 0
+  SubscribeSent               = agent mqtt.SubscribeSent | default 0
+  UnSubscribeSent             = agent mqtt.UnSubscribeSent | default 0
+  PublishErrors               = agent mqtt.PublishErrors | default 0
 
 table Device.MQTT.Client.{i}.Subscription.{i}.
   each uci usp-agent.mqtt_subscription where option mqtt == {parent.key}

@@ -8,6 +8,7 @@ mod mqtt_broker;
 
 use link::Link;
 use mqtt_broker::{Broker, Connection, Packet, Property, id};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use usp_agent::mtp::backoff::Policy;
@@ -278,6 +279,14 @@ async fn a_refused_publish_is_told_with_its_reason() {
     connection.packet(0x40, &[high, low, 0x87, 0]).await;
     let remark = link.remark().await;
     assert!(remark.contains("no/entry") && remark.contains("0x87 not authorized"), "{remark}");
+    let traffic = &link.handle.traffic;
+    let counts = [&traffic.published, &traffic.publish_errors, &traffic.subscribed, &traffic.unsubscribed];
+    assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [1, 1, 1, 0]);
+    assert!(traffic.published_at.load(Ordering::Relaxed) > 1_700_000_000);
+    assert_eq!(traffic.delivered.load(Ordering::Relaxed), 0);
+    connection.send(0, 0, AGENT_TOPIC, &[], b"hello").await;
+    link.record().await;
+    assert_eq!(link.handle.traffic.delivered.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -97,9 +97,21 @@ pub struct Mqtt {
     /// Seconds.
     pub message_retry: u32,
     pub retry: Retry,
+    /// Where WillEnable is true and WillTopic names a topic.
+    pub will: Option<Will>,
     /// ResponseTopicConfigured of the MTP.
     pub response_topic: Box<str>,
     pub publish_qos: u8,
+}
+
+/// What the broker publishes when the connection is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in Device.MQTT.Client.{i}.
+pub struct Will {
+    pub topic: Box<str>,
+    pub value: Box<str>,
+    pub qos: u8,
+    pub retain: bool,
 }
 
 /// A connection to a STOMP server. The agent's destination is no part of it: it changes without a new connection.
@@ -287,9 +299,20 @@ impl<'a> Reader<'a> {
                 multiplier: number(client, "ConnectRetryIntervalMultiplier"),
                 maximum: Some(number(client, "ConnectRetryMaxInterval")),
             },
+            will: self.will(client),
             response_topic: self.filled(value(mtp, "ResponseTopicConfigured")),
             publish_qos: byte(number(mtp, "PublishQoS")),
         }
+    }
+
+    fn will(&self, client: &Section) -> Option<Will> {
+        let topic = self.filled(value(client, "WillTopic"));
+        (truth(client, "WillEnable") && !topic.is_empty()).then(|| Will {
+            topic,
+            value: self.filled(value(client, "WillValue")),
+            qos: byte(number(client, "WillQoS")),
+            retain: truth(client, "WillRetain"),
+        })
     }
 
     fn stomp(&mut self, mtp: &'a Section) {

@@ -29,6 +29,23 @@ fn a_broker_with_the_standards_defaults() {
 }
 
 #[test]
+fn a_will_is_one_where_it_has_a_topic() {
+    let will = |options: &str| {
+        let controller = "config controller 'c'\n option EndpointID c\n\n\
+             config controller_mtp\n option controller 'c'\n option Protocol MQTT\n option Topic t\n option mtp 'm'\n";
+        let mtp = "config mtp 'm'\n option Protocol MQTT\n option mqtt 'b'\n option ResponseTopicConfigured a\n";
+        let text = format!("{controller}{mtp}config mqtt 'b'\n option BrokerAddress 'h'\n{options}");
+        let Transport::Mqtt(mqtt) = only(&text).transport else { panic!() };
+        mqtt.will
+    };
+    let stated = " option WillTopic 'gone/{EndpointID}'\n option WillValue 'bye'\n option WillQoS 1\n";
+    assert_eq!(will(stated), None);
+    let expected = Will { topic: "gone/os::00D09E-1".into(), value: "bye".into(), qos: 1, retain: false };
+    assert_eq!(will(&format!("{stated} option WillEnable 1\n")), Some(expected));
+    assert_eq!(will(" option WillEnable 1\n option WillValue 'bye'\n"), None);
+}
+
+#[test]
 fn files_of_the_link_go_before_those_of_the_agent() {
     let agent = "config localagent\n option ca_file /agent.pem\n option key /agent.key\n";
     let link = only(&format!("{agent}config controller 'c'\n option url 'wss://h'\n option key /own.key\n"));

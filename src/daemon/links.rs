@@ -124,6 +124,17 @@ impl Links {
             facts.count("mqtt", section, "Sent", traffic.sent.load(Ordering::Relaxed));
             facts.count("mqtt", section, "Received", traffic.received.load(Ordering::Relaxed));
             facts.count("mqtt", section, "Errors", link.errors);
+            for (name, count) in [
+                ("PublishSent", &traffic.published),
+                ("PublishReceived", &traffic.delivered),
+                ("SubscribeSent", &traffic.subscribed),
+                ("UnSubscribeSent", &traffic.unsubscribed),
+                ("PublishErrors", &traffic.publish_errors),
+                ("LastSent", &traffic.published_at),
+                ("LastReceived", &traffic.delivered_at),
+            ] {
+                facts.count("mqtt", section, name, count.load(Ordering::Relaxed));
+            }
         }
     }
 

@@ -99,7 +99,7 @@ fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, trust: &Trust) -> Res
         session_expiry: Some(client.session_expiry).filter(|seconds| *seconds > 0),
         request_response_info: client.request_response_info,
         request_problem_info: client.request_problem_info,
-        will: None,
+        will: client.will.as_ref().map(will),
         filters: link.filters.clone(),
         response_topic: given(&client.response_topic),
         publish_qos: client.publish_qos,
@@ -108,6 +108,11 @@ fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, trust: &Trust) -> Res
         ack_timeout: mqtt::ACK_TIMEOUT,
         limits: Limits::default(),
     })
+}
+
+fn will(will: &config::links::Will) -> mqtt::Will {
+    let config::links::Will { topic, value, qos, retain } = will.clone();
+    mqtt::Will { topic, payload: value, qos, retain }
 }
 
 fn stomp_server(

@@ -196,6 +196,20 @@ pub struct Traffic {
     pub sent: std::sync::atomic::AtomicU32,
     /// Received.
     pub received: std::sync::atomic::AtomicU32,
+    /// PUBLISH sent, and when the last one was, in seconds since 1970.
+    pub published: std::sync::atomic::AtomicU32,
+    #[allow(missing_docs)]
+    pub published_at: std::sync::atomic::AtomicU32,
+    /// PUBLISH received, and when the last one was.
+    pub delivered: std::sync::atomic::AtomicU32,
+    #[allow(missing_docs)]
+    pub delivered_at: std::sync::atomic::AtomicU32,
+    /// SUBSCRIBE sent.
+    pub subscribed: std::sync::atomic::AtomicU32,
+    /// UNSUBSCRIBE sent.
+    pub unsubscribed: std::sync::atomic::AtomicU32,
+    /// PUBLISH that the broker refused or never acknowledged.
+    pub publish_errors: std::sync::atomic::AtomicU32,
 }
 
 /// Seconds for people, `1.5`: the standard library's writer of fractions takes 11 KB of flash.

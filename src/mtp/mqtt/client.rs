@@ -43,7 +43,7 @@ pub(super) struct Client {
     /// R-MQTT.9, R-MQTT.11: kept for every later connection.
     client_id: Box<str>,
     pub(super) inflight: Inflight,
-    traffic: Arc<Traffic>,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl Client {

@@ -12,6 +12,7 @@ use crate::mtp::link::{Desk, End, Loss, sleep_until};
 use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, MAX_RECORD};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -168,6 +169,7 @@ impl<'a> Session<'a> {
     /// A broker that silently drops what its access list forbids never acknowledges it.
     fn give_up(&mut self, ack_timeout: Duration, desk: &mut Desk) -> Option<Leave> {
         for topic in self.client.inflight.give_up(ack_timeout, Instant::now()) {
+            self.client.traffic.publish_errors.fetch_add(1, Ordering::Relaxed);
             desk.report.remark(format!(
                 "the broker never acknowledged a record for \"{topic}\": does its access list allow that topic?"
             ));
@@ -213,11 +215,11 @@ impl<'a> Session<'a> {
     fn acknowledged(&mut self, id: u16, code: u8, desk: &mut Desk) -> Option<Leave> {
         let outgoing = self.client.inflight.done(id)?;
         match code {
-            0x80.. => desk.report.remark(format!(
-                "the broker refused a record for \"{}\": {}",
-                outgoing.topic,
-                with_words(code, None)
-            )),
+            0x80.. => {
+                self.client.traffic.publish_errors.fetch_add(1, Ordering::Relaxed);
+                let why = with_words(code, None);
+                desk.report.remark(format!("the broker refused a record for \"{}\": {why}", outgoing.topic));
+            }
             0 => {}
             code => log::debug!("mqtt publish topic={} result=\"{}\"", outgoing.topic, name(code)),
         }

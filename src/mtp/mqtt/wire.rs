@@ -8,10 +8,16 @@ use crate::mtp::stream::{Stream, explain_io};
 use bytes::Buf;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+
+fn count_at(count: &AtomicU32, at: &AtomicU32) {
+    count.fetch_add(1, Ordering::Relaxed);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    at.store(u32::try_from(since).unwrap_or(0), Ordering::Relaxed);
+}
 
 /// One connection to a broker.
 pub(super) struct Wire {
@@ -35,6 +41,14 @@ impl Wire {
     #[must_use]
     pub(super) fn push(&mut self, packet: &[u8]) -> bool {
         self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+        let traffic = &self.traffic;
+        // The type of a packet stands in the upper half of its first octet.
+        match packet.first().map(|first| first >> 4) {
+            Some(3) => count_at(&traffic.published, &traffic.published_at),
+            Some(8) => _ = traffic.subscribed.fetch_add(1, Ordering::Relaxed),
+            Some(10) => _ = traffic.unsubscribed.fetch_add(1, Ordering::Relaxed),
+            _ => {}
+        }
         self.pipe.push(&[packet])
     }
 
@@ -66,6 +80,9 @@ impl Wire {
                 },
                 Ok(Some((header, whole))) if whole <= incoming.len() => {
                     self.traffic.received.fetch_add(1, Ordering::Relaxed);
+                    if incoming.first().is_some_and(|first| first >> 4 == 3) {
+                        count_at(&self.traffic.delivered, &self.traffic.delivered_at);
+                    }
                     let packet = self.pipe.take(whole);
                     return Poll::Ready(decode(self.version, packet, header));
                 }
