@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use usp_agent::backend::ubus::message::status;
 use usp_agent::backend::ubus::{Client, Signature, blobmsg::kind};
-use usp_agent::backend::{CallError, Change, Table, Value};
+use usp_agent::backend::{Answer, CallError, Change, Table, Value};
 use usp_agent::demo::bus::{Bus, Outcome};
 
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -77,7 +77,9 @@ fn a_call_is_answered_with_the_last_data_and_call_all_with_every() {
         });
         assert_eq!(client.call("many", "parts", &NONE).await, Ok(none().with("part", 1)));
         let all = client.call_all("many", "parts", &NONE).await;
-        assert_eq!(all, Ok(vec![none().with("part", 0), none().with("part", 1)]));
+        assert_eq!(all, Ok(Answer { status: 0, parts: vec![none().with("part", 0), none().with("part", 1)] }));
+        let refused = client.call_all("many", "other", &NONE).await;
+        assert_eq!(refused, Ok(Answer { status: 3, parts: vec![] }), "a status is no error here");
         assert_eq!(client.call("many", "nothing", &NONE).await, Ok(none()));
     });
 }

@@ -13,6 +13,7 @@ use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
 use crate::model::{Everything, Instance, Model, ObjectValues, Rights, Secrets, Sources};
 use crate::order;
+use crate::usp::fault::Code;
 use crate::usp::wire::msg::notify::{Notification, ObjectCreation, ObjectDeletion, ValueChange};
 use std::rc::Rc;
 
@@ -89,7 +90,7 @@ impl Watches {
     /// Marks what a change may have changed; true where there is something.
     pub fn touch(&mut self, touched: impl Fn(&Sources) -> bool) -> bool {
         let mut any = false;
-        for watch in self.map.values_mut().filter(|w| !w.dirty && w.seen.is_some()) {
+        for watch in self.map.values_mut().filter(|w| !w.dirty) {
             watch.dirty = touched(&watch.sources);
             any |= watch.dirty;
         }
@@ -244,8 +245,11 @@ impl<B: Backend> Agent<B> {
         let (results, sources) = self.model.instances(&Everything, &paths, true).await;
         let differences = marked.iter().zip(results).zip(sources).filter_map(|((what, result), sources)| {
             let watch = self.watches.map.get_mut(what)?;
+            // What is not known of a source that is silent, or of a plugin that is not there yet, is not gone.
+            let unknown = sources.doubt || result.as_ref().is_err_and(|why| why.code == Code::InvalidPath);
             watch.read(sources, &self.model);
-            Some((what.clone(), watch.rows(result.unwrap_or_default())))
+            let found = if unknown { Vec::new() } else { watch.rows(result.unwrap_or_default()) };
+            Some((what.clone(), found))
         });
         let differences: Vec<_> = differences.collect();
         self.really_gone(differences).await

@@ -17,6 +17,7 @@ mod introduce;
 pub mod lifecycle;
 pub mod local;
 mod messages;
+mod mounts;
 pub mod notify;
 mod pattern;
 pub mod requests;
@@ -320,7 +321,10 @@ impl<B: Backend> Agent<B> {
             Input::Alive { channel } => self.alive(channel),
             Input::Record { channel, bytes, reply_to } => self.record(channel, bytes, reply_to).await,
             Input::Changed(Change::Package(name)) if &*name == "usp-agent" => self.config_changed().await,
-            Input::Changed(change) => self.changed(&change),
+            Input::Changed(change) => {
+                self.mounts_changed(&change).await;
+                self.changed(&change);
+            }
             Input::Event { object, name, params } => self.event(&object, &name, params.into_iter().collect()).await,
             Input::OperationDone { request, outcome } => self.after.finished.push((request, outcome)),
             Input::Wake => self.wake().await,
@@ -347,6 +351,7 @@ impl<B: Backend> Agent<B> {
                 Timer::Schedule(request) => self.after.finished.push((request, Ok(Vec::new()))),
                 Timer::Save => self.keep_notifications(),
                 Timer::FirstUse(channel) => self.close(channel, "no USP message came from who was let in on first use"),
+                Timer::Mount => self.mount_again().await,
                 Timer::Probe => self.probe(),
                 Timer::Undo => self.undo().await,
                 Timer::Watched => self.expire_watched().await,

@@ -7,6 +7,7 @@ use super::trust::Trust;
 use crate::backend::uci::{Package, Section};
 use crate::calendar;
 use crate::model::Rights;
+use crate::model::mount::{MAX_MOUNTS, can_be_mounted};
 use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use std::rc::Rc;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub trust: Trust,
     /// `config subscription`, in file order.
     pub subscriptions: Vec<Subscription>,
+    /// Root objects that plugins answer for (`config mount`), each once.
+    pub mounts: Vec<Box<str>>,
     /// Seconds after which a change that cut off the controllers is undone; 0 for never.
     pub confirm_window: u32,
 }
@@ -185,6 +188,7 @@ impl Settings {
             roles: package.of_kind("role").map(|s| Role::from_section(s, package)).collect(),
             secured_roles: global.map(|s| words(s, "SecuredRoles")).unwrap_or_default(),
             trust,
+            mounts: mounts(package),
             confirm_window: global.and_then(|s| number(s, "ConfirmWindow")).unwrap_or(CONFIRM_WINDOW),
             subscriptions: package
                 .of_kind("subscription")
@@ -300,6 +304,19 @@ impl Subscription {
             trigger: if configures { triggers(section) } else { Vec::new() },
         }
     }
+}
+
+fn mounts(package: &Package) -> Vec<Box<str>> {
+    let mut mounts: Vec<Box<str>> = Vec::new();
+    for section in package.of_kind("mount") {
+        let object = section.text("object").unwrap_or_default();
+        if !can_be_mounted(object) || mounts.len() >= MAX_MOUNTS {
+            log::warn!("mount={} object=\"{object}\" effect=ignored check=not-an-object-to-mount", section.name);
+        } else if !mounts.iter().any(|known| **known == *object) {
+            mounts.push(object.into());
+        }
+    }
+    mounts
 }
 
 /// The letters r, w, x, n of a permission as bits 0 to 3.

@@ -162,6 +162,7 @@ impl<B: Backend> Agent<B> {
         self.subscriptions = Subscriptions::of(&settings, &self.subscriptions, clock);
         self.outbox.retain_subscriptions(|section| settings.subscription(section).is_some());
         self.set_expiries();
+        self.follow_mounts().await;
         self.watches.follow(&self.subscriptions, &self.watched.active);
         self.look().await;
     }

@@ -26,6 +26,8 @@ pub enum Timer {
     Save,
     /// When a peer that was let in on first use has been silent for too long.
     FirstUse(ChannelId),
+    /// When to ask plugins again what they support.
+    Mount,
     /// When to ask whether a controller is there, after a change that may have cut it off.
     Probe,
     /// When to undo that change.
@@ -47,6 +49,7 @@ impl Timer {
             Self::Schedule(_) => "schedule",
             Self::Save => "save",
             Self::FirstUse(_) => "first-use",
+            Self::Mount => "mount",
             Self::Probe => "probe",
             Self::Undo => "undo",
             Self::Watched => "watched",

@@ -23,7 +23,7 @@ use super::ubus::{json, message};
 use super::uci::store::Store;
 use super::uci::undo::Reverted;
 use super::uci::{self, Package, PackageEdits, parse, write};
-use super::{Backend, CallError, Change, FileError, Table, Watch};
+use super::{Answer, Backend, CallError, Change, FileError, Table, Watch, amx};
 
 mod journal;
 
@@ -337,6 +337,12 @@ impl Backend for Fixture {
     async fn call(&self, object: &str, method: &str, args: &Table) -> Result<Table, CallError> {
         self.note(format!("call {object} {method} {}", json::table_to_json(args)));
         self.find_answer(object, method, args)
+    }
+
+    /// A recorded answer is what the call returned; an object of Ambiorix sends it with two more DATA.
+    async fn call_all(&self, object: &str, method: &str, args: &Table) -> Result<Answer, CallError> {
+        let value = self.call(object, method, args).await?;
+        Ok(Answer { status: message::status::OK, parts: vec![value, Table::default(), amx::error_code(0)] })
     }
 
     async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {

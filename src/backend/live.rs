@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use super::files::Files;
 use super::uci::store::Store;
 use super::watch::{self, Watches};
-use super::{Backend, CallError, Change, FileError, Table, Watch, netlink, ubus, uci};
+use super::{Answer, Backend, CallError, Change, FileError, Table, Watch, netlink, ubus, uci};
 
 /// Where on a machine the router is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,10 @@ impl Backend for Live {
         }
     }
 
+    async fn call_all(&self, object: &str, method: &str, args: &Table) -> Result<Answer, CallError> {
+        self.bus.call_all(object, method, args).await
+    }
+
     async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {
         let mut objects = self.bus.objects(pattern).await?;
         if self.netlink.is_some() && ubus::message::matches(pattern, netlink::OBJECT) {
@@ -179,6 +183,10 @@ impl Backend for Live {
             Watch::Event(pattern) if self.netlink.as_ref().is_some_and(|wanted| wanted.add(pattern)) => {}
             Watch::Event(pattern) => self.bus.watch_event(pattern),
             Watch::Object(pattern) => self.bus.watch_object(pattern),
+            Watch::Plugin(path) => {
+                self.bus.watch_object(path);
+                self.bus.watch_presence(path);
+            }
             Watch::File(path) => self.watches.iter().for_each(|watches| watches.file(path)),
         }
     }

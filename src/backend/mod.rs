@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::rc::Rc;
 
+pub mod amx;
 pub mod atomic;
 pub mod checksum;
 pub mod files;
@@ -36,6 +37,15 @@ pub enum CallError {
     Disconnected,
     /// Arguments or answer over the limit of the bus (1 MiB).
     TooLarge,
+}
+
+/// A whole answer of a ubus object: every DATA, whatever its status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// See `ubus::message::status`.
+    pub status: u32,
+    /// In the order they came.
+    pub parts: Vec<Table>,
 }
 
 /// Why a file or folder could not be read.
@@ -74,6 +84,10 @@ pub enum Change {
 pub trait Backend {
     /// Calls `method` of the ubus object at `object`, or of [`netlink`]; the last DATA is the answer.
     fn call(&self, object: &str, method: &str, args: &Table) -> impl Future<Output = Result<Table, CallError>>;
+
+    /// Calls `method` of the ubus object at `object` and returns every DATA with the status, which is no error here:
+    /// objects of Ambiorix say in the last DATA what went wrong, see [`amx`].
+    fn call_all(&self, object: &str, method: &str, args: &Table) -> impl Future<Output = Result<Answer, CallError>>;
 
     /// The names of the ubus objects that match `pattern` (exact, or a prefix and `*`), sorted.
     fn objects(&self, pattern: &str) -> impl Future<Output = Result<Vec<String>, CallError>>;
@@ -116,6 +130,8 @@ pub enum Watch {
     Event(Box<str>),
     /// The notifications of a ubus object, e.g. `hostapd.*`.
     Object(Box<str>),
+    /// The same of one object, and the events `ubus.object.add` and `ubus.object.remove` of it alone.
+    Plugin(Box<str>),
     /// A file that is rewritten or appended to, e.g. `/tmp/dhcp.leases`.
     File(Box<str>),
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::fixture::Fixture;
 use super::live::Live;
-use super::{Backend, CallError, FileError, Table, Watch, uci};
+use super::{Answer, Backend, CallError, FileError, Table, Watch, uci};
 
 /// A router: the one this runs on, or a recorded one.
 #[derive(Debug)]
@@ -27,6 +27,10 @@ macro_rules! delegate {
 impl Backend for Router {
     async fn call(&self, object: &str, method: &str, args: &Table) -> Result<Table, CallError> {
         delegate!(self, router => router.call(object, method, args).await)
+    }
+
+    async fn call_all(&self, object: &str, method: &str, args: &Table) -> Result<Answer, CallError> {
+        delegate!(self, router => router.call_all(object, method, args).await)
     }
 
     async fn objects(&self, pattern: &str) -> Result<Vec<String>, CallError> {

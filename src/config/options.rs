@@ -388,6 +388,14 @@ pub const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "mount",
+        object: "",
+        doc: "a root object of the data model that a plugin of prplOS (Ambiorix) answers for instead of the mapping",
+        options: &[
+            required(row("object", Text, "", "", "its name below `Device.` and on ubus, like `WiFi`; not LocalAgent, MQTT, STOMP, UnixDomainSockets, which the agent keeps itself")),
+        ],
+    },
+    Kind {
         name: "boot_parameter",
         object: "Device.LocalAgent.Controller.{i}.BootParameter.{i}.",
         doc: "a parameter that a controller gets with Boot!",

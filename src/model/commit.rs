@@ -64,10 +64,24 @@ impl<B: Backend> Transaction<'_, B> {
 
     /// Writes what is staged: each package once, all or none.
     pub async fn commit(mut self) -> Result<Committed, Fault> {
-        let (edits, undoable) = self.checked().await?;
+        if let Some((_, fault)) = self.carry_out().await.into_iter().next() {
+            self.abandon().await;
+            return Err(fault);
+        }
+        let (edits, undoable) = match self.checked().await {
+            Ok(checked) => checked,
+            Err(fault) => {
+                self.abandon().await;
+                return Err(fault);
+            }
+        };
         let created = self.created().await;
         if !edits.is_empty() {
-            self.model.backend.commit(&edits, undoable).await.map_err(|why| commit_fault(&why))?;
+            let written = self.model.backend.commit(&edits, undoable).await;
+            if let Err(why) = written {
+                self.abandon().await;
+                return Err(commit_fault(&why));
+            }
         }
         let packages = edits.iter().map(|e| e.base.name.clone()).collect();
         Ok(Committed { packages, undoable, created, deleted: self.number_what_changed() })

@@ -4,6 +4,7 @@
 //! "no value"; `Docs::fetch` then asks everything noted at once, and the evaluation runs again. An answer that
 //! failed is remembered as none, so a provider that never answers is asked once and costs its own values only.
 
+use super::mount::{self, Extent, Objects, Place};
 use crate::backend::uci::Package;
 use crate::backend::{Backend, CallError, Table, Value};
 use std::cell::{Cell, RefCell};
@@ -33,6 +34,8 @@ pub enum Question {
     List(Box<str>),
     /// The target of a link.
     Link(Box<str>),
+    /// What a plugin answers of a mounted object.
+    Mounted(Place),
     /// A table of the agent's own facts; always answered.
     Facts(Box<str>),
     /// The clock; always answered, and never the same.
@@ -51,6 +54,7 @@ enum Answer {
     },
     Text(Option<Rc<str>>),
     Names(Option<Rc<[String]>>),
+    Objects(Objects),
     Known,
     /// The router did not answer: not the same as having no value.
     Failed,
@@ -101,6 +105,8 @@ pub struct Docs {
     questions: RefCell<Vec<Question>>,
     answers: Vec<Answer>,
     index: RefCell<HashMap<Box<str>, Vec<u16>>>,
+    /// Mounted objects of which all is asked, with all below them.
+    whole: RefCell<Vec<(Box<str>, u16)>>,
     touched: RefCell<Touched>,
     failed: Cell<bool>,
     doubt: Cell<bool>,
@@ -153,6 +159,42 @@ impl Docs {
             Answer::Names(names) => names.as_deref(),
             _ => None,
         }
+    }
+
+    /// What a plugin says of mounted objects.
+    pub(super) fn mounted(&self, path: &str, extent: Extent) -> Option<&Objects> {
+        let at = self.part_of_whole(path).or_else(|| self.ask_plugin(path, extent));
+        match self.answer(at)? {
+            Answer::Objects(objects) => Some(objects),
+            _ => None,
+        }
+    }
+
+    /// Asks for all of a mounted object at once: what is asked of it from here on is read from that.
+    pub fn mounted_whole(&self, path: &str) {
+        if self.part_of_whole(path).is_none() {
+            let at = self.ask_plugin(path, Extent::Whole).and_then(|at| u16::try_from(at).ok());
+            self.whole.borrow_mut().extend(at.map(|at| (path.into(), at)));
+        }
+    }
+
+    fn part_of_whole(&self, path: &str) -> Option<usize> {
+        let at = self.whole.borrow().iter().find(|(whole, _)| path.starts_with(&**whole)).map(|(_, at)| *at)?;
+        self.touch(at);
+        Some(usize::from(at))
+    }
+
+    fn ask_plugin(&self, path: &str, extent: Extent) -> Option<usize> {
+        let same = |q: &Question| matches!(q, Question::Mounted(p) if &*p.path == path && p.extent == extent);
+        self.ask(path, same, || Question::Mounted(Place { path: path.into(), extent }))
+    }
+
+    /// A plugin was told to change something: what it said before counts no more.
+    pub fn forget_mounted(&mut self) {
+        let questions = self.questions.borrow();
+        let other = |at: &u16| !matches!(questions.get(usize::from(*at)), Some(Question::Mounted(_)));
+        self.index.borrow_mut().values_mut().for_each(|found| found.retain(other));
+        self.whole.borrow_mut().clear();
     }
 
     /// Notes that a table of facts was used.
@@ -333,6 +375,13 @@ async fn answer<B: Backend>(backend: &B, views: &[Shown], question: &Question) -
                 Answer::Failed
             }
         },
+        Question::Mounted(place) => match mount::ask(backend, place).await {
+            Ok(objects) => Answer::Objects(objects),
+            Err(why) => {
+                log::warn!("event=call_failed object={} method=_get path={} why={why:?}", place.object(), place.path);
+                Answer::Failed
+            }
+        },
         Question::Package(name) => package(backend, views, name).await,
         Question::File(path) => Answer::Text(backend.read(path).await.ok()),
         Question::List(path) => Answer::Names(backend.list(path).await.ok()),
@@ -362,7 +411,7 @@ async fn package<B: Backend>(backend: &B, views: &[Shown], name: &str) -> Answer
 type Running<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
 
 /// Runs all futures together and returns their results in order.
-async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut running: Vec<Running<F>> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
     std::future::poll_fn(move |context: &mut Context<'_>| {
         let mut pending = false;

@@ -6,6 +6,7 @@
 use super::docs::Docs;
 use super::facts::Facts;
 use super::instances::{Instances, MAX_PER_TABLE};
+use super::mount;
 use super::native;
 use super::pipeline::Val;
 use super::schema::{Object, ObjectId, Schema};
@@ -148,6 +149,10 @@ impl<'a> Eval<'a> {
 
     /// The row of `table` that is known by `key`; below another table, the first of all its rows.
     pub fn row_by_key(&self, table: ObjectId, key: &str) -> Option<Rc<Row>> {
+        // A plugin knows its rows by other names than the mapping.
+        if self.schema[table].mounted {
+            return None;
+        }
         self.find_row(table, &mut |row| &*row.key == key)
     }
 
@@ -184,6 +189,9 @@ impl<'a> Eval<'a> {
     }
 
     fn make_rows(&self, table: ObjectId, parent: Option<&Rc<Row>>, path: &str) -> Vec<Rc<Row>> {
+        if self.schema[table].mounted {
+            return mount::rows(self, table, parent, path);
+        }
         if !self.is_there(table, parent) {
             return Vec::new();
         }

@@ -97,7 +97,7 @@ pub(super) fn put(scope: &Scope<'_>, param: &Param, value: &str, staging: &mut S
             .iter()
             .find_map(|pipeline| staged(scope, param, pipeline, value, staging))
             .unwrap_or_else(|| Err(not_kept())),
-        ParamSource::Count(_) => Err(not_kept()),
+        ParamSource::Count(_) | ParamSource::Mounted => Err(not_kept()),
     }
 }
 

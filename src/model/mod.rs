@@ -20,6 +20,7 @@ pub mod facets;
 pub mod facts;
 pub mod instances;
 mod keys;
+pub mod mount;
 mod named;
 pub mod native;
 pub mod notation;
@@ -68,6 +69,7 @@ pub struct Model<B: Backend> {
     instances: RefCell<Instances>,
     facts: RefCell<Facts>,
     views: Vec<docs::Shown>,
+    mounts: mount::Mounts,
     /// Says of the edits of a package whether they are to be undoable; None: none are.
     guard: Cell<Option<Guard>>,
     /// Which lines of [`Schema::live`] the backend was told of.
@@ -81,7 +83,17 @@ impl<B: Backend> Model<B> {
         let followed = RefCell::new(vec![false; schema.live.len()]);
         let (instances, facts) = (RefCell::new(instances), RefCell::default());
         let views = views.into_iter().map(docs::Shown::new).collect();
-        Self { schema, backend, instances, facts, views, guard: Cell::new(None), followed, now: Cell::new(0) }
+        Self {
+            schema,
+            backend,
+            instances,
+            facts,
+            views,
+            mounts: mount::Mounts::default(),
+            guard: Cell::new(None),
+            followed,
+            now: Cell::new(0),
+        }
     }
 
     /// From now on commits that `guard` names can be undone ([`Backend::revert`]).

@@ -19,6 +19,7 @@ impl Scope<'_> {
             ParamSource::Mapped(alternatives) => self.mapped(param, alternatives),
             ParamSource::Count(table) => self.count(*table),
             ParamSource::Alias => self.alias(),
+            ParamSource::Mounted => self.mounted(param),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::arguments::checked;
 use super::eval::{Eval, Scope};
+use super::mount;
 use super::resolve::{self, Node, readable, resolve, rights, unsupported};
 use super::schema::{Command, ObjectId, Param};
 use super::source::{CommandSource, Text};
@@ -60,6 +61,9 @@ pub struct Invocation {
 /// Rounds of questions of one reading at most: `let`s and references go no deeper. What is asked then has no answer.
 const MAX_ROUNDS: usize = 24;
 
+/// A path has at most so many steps: who asks deeper asks for all.
+const MAX_DEPTH: u32 = 32;
+
 /// Bytes of names and values that one message reads at most; the largest record is a quarter of it.
 pub const MAX_ANSWER: usize = 4 << 20;
 
@@ -110,13 +114,14 @@ impl<B: Backend> Model<B> {
                 let mut left = MAX_ANSWER;
                 let one = |path: &&str| {
                     eval.docs.forget_use();
+                    eval.docs.forget_doubt();
                     let values = get(eval, permit, path, depth).and_then(|values| within(values, &mut left));
-                    (values, eval.docs.used())
+                    (values, (eval.docs.used(), eval.docs.doubt()))
                 };
                 paths.iter().map(one).unzip::<_, _, Vec<_>, Vec<_>>()
             })
             .await;
-        let sources = used.iter().map(|used| Sources(used.iter().filter_map(|&q| docs.question(q)).collect()));
+        let sources = used.iter().map(|(used, doubt)| Sources::of(&docs, used, *doubt));
         Reading { results, sources: sources.collect() }
     }
 
@@ -133,13 +138,14 @@ impl<B: Backend> Model<B> {
                 let mut left = MAX_ANSWER;
                 let one = |path: &&str| {
                     eval.docs.forget_use();
+                    eval.docs.forget_doubt();
                     let found = instances(eval, permit, path, first_level_only);
-                    (found.and_then(|found| within(found, &mut left)), eval.docs.used())
+                    (found.and_then(|found| within(found, &mut left)), (eval.docs.used(), eval.docs.doubt()))
                 };
                 paths.iter().map(one).unzip::<_, _, Vec<_>, Vec<_>>()
             })
             .await;
-        let sources = used.iter().map(|used| Sources(used.iter().filter_map(|&q| docs.question(q)).collect()));
+        let sources = used.iter().map(|(used, doubt)| Sources::of(&docs, used, *doubt));
         (results, sources.collect())
     }
 
@@ -154,8 +160,12 @@ impl<B: Backend> Model<B> {
         self.evaluate(&mut docs, |eval| commands(eval, permit, path, input)).await
     }
 
-    /// Performs a command that is a ubus call.
-    pub async fn call(&self, invocation: &Invocation) -> Result<(), Fault> {
+    /// Performs a command that is a ubus call, or that of a plugin; its output arguments.
+    pub async fn call(&self, invocation: &Invocation) -> Result<Vec<(String, String)>, Fault> {
+        if invocation.source == CommandSource::Mounted {
+            let (object, args) = mount::execution(&invocation.path, &invocation.input);
+            return mount::output(self.backend.call_all(object, mount::EXECUTE, &args).await);
+        }
         let CommandSource::Ubus { object, method, args } = &invocation.source else {
             return Err(Fault::new(Code::InternalError, "not a call"));
         };
@@ -170,7 +180,7 @@ impl<B: Backend> Model<B> {
         let Some((object, args)) = filled else {
             return Err(Fault::new(Code::CommandFailure, "the router does not say what to act on"));
         };
-        self.backend.call(&object, method, &args).await.map(|_| ()).map_err(|why| call_fault(&object, &why))
+        self.backend.call(&object, method, &args).await.map(|_| Vec::new()).map_err(|why| call_fault(&object, &why))
     }
 }
 
@@ -263,10 +273,16 @@ fn parameter(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, name: &str, into
 /// An object and what is below it; a table and its instances count as one level.
 fn collect(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, depth: u32, into: &mut Vec<ObjectValues>) {
     if node.at_table {
+        if depth > MAX_DEPTH {
+            mount::ask_whole(eval, node);
+        }
         for row in eval.rows(node.object, node.row.as_ref(), &node.path).iter() {
             collect(eval, permit, &resolve::instance(row), depth, into);
         }
         return;
+    }
+    if depth > MAX_DEPTH {
+        mount::ask_whole(eval, node);
     }
     own(eval, permit, node, into);
     if depth > 1 {
@@ -329,6 +345,9 @@ fn instances(eval: &Eval<'_>, permit: &dyn Permit, text: &str, first_level_only:
 }
 
 fn list(eval: &Eval<'_>, permit: &dyn Permit, table: &Node, first_level_only: bool, into: &mut Vec<Instance>) {
+    if !first_level_only {
+        mount::ask_whole(eval, table);
+    }
     for row in eval.rows(table.object, table.row.as_ref(), &table.path).iter() {
         list_instance(eval, permit, &resolve::instance(row), first_level_only, into);
     }

@@ -339,7 +339,9 @@ pub fn text(scope: &Scope<'_>, param: &Param) -> Option<String> {
     }
     // What counts by itself begins somewhere, but nobody counted that default.
     let default = param.default.as_deref().filter(|_| !param.value_change_ignored);
-    value.or_else(|| value::absent(param.kind, param.facets.list.is_some(), default))
+    let absent = || value::absent(param.kind, param.facets.list.is_some(), default);
+    // Of what a plugin has no value nobody knows one.
+    if matches!(param.source, super::schema::ParamSource::Mounted) { value } else { value.or_else(absent) }
 }
 
 /// What a reader sees: secured parameters are empty without a secured role, also to a search that guesses at them.

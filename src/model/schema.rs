@@ -6,6 +6,7 @@ mod finish;
 mod scope;
 
 pub use build::{Natives, writable};
+pub(in crate::model) use build::{last_name, param, parent_path};
 
 use super::facets::Facets;
 use super::source::{CommandSource, Each, New, Pipeline, Text};
@@ -40,6 +41,8 @@ pub struct Object {
     pub children: Vec<ObjectId>,
     /// A table (multi-instance).
     pub table: bool,
+    /// A plugin of the bus answers for it, see [`super::mount`].
+    pub mounted: bool,
     /// A controller may create and delete instances: the standard allows it and a source can be written.
     pub creatable: bool,
     /// Unique keys of a table, those whose parameters are all mapped.
@@ -106,6 +109,8 @@ pub enum ParamSource {
     Count(ObjectId),
     /// The Alias the engine keeps with the instance number.
     Alias,
+    /// In the answer of the plugin that the object is mounted from.
+    Mounted,
 }
 
 /// Base types of TR-181 as USP tells them apart.
@@ -232,6 +237,27 @@ impl std::ops::Index<ObjectId> for Schema {
 }
 
 impl Object {
+    /// An object without anything in it; `path` ends with `{i}.` for a table.
+    pub fn new(path: Text, name: Text, parent: Option<ObjectId>) -> Self {
+        Self {
+            path,
+            name,
+            parent,
+            children: Vec::new(),
+            table: path.ends_with("{i}."),
+            mounted: false,
+            creatable: false,
+            keys: Vec::new(),
+            each: Vec::new(),
+            lets: Vec::new(),
+            new: New::default(),
+            when: Vec::new(),
+            params: Vec::new(),
+            commands: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
     /// The parameter called `name`.
     pub fn param(&self, name: &str) -> Option<&Param> {
         self.params.iter().find(|p| p.name == name)

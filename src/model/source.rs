@@ -315,4 +315,6 @@ pub enum CommandSource {
     Agent(Text),
     /// `operation NAME`: a long-running operation of the daemon (IPPing(), ...).
     Operation(Text),
+    /// The plugin that the object is mounted from.
+    Mounted,
 }

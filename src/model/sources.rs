@@ -1,46 +1,55 @@
 //! What a reading was read from, and which change of the router may have changed it.
 
-use super::docs::Question;
+use super::docs::{Docs, Question};
 use super::schema::{LiveSource, Schema};
 use crate::backend::{Change, Watch};
 
 /// What a reading depends on.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sources(pub Vec<Question>);
+pub struct Sources {
+    questions: Vec<Question>,
+    /// Some of it has not answered: what is not there may be there all the same.
+    pub doubt: bool,
+}
 
 impl Sources {
+    /// These questions of a message, and whether one of them was left without an answer.
+    pub(super) fn of(docs: &Docs, used: &[u16], doubt: bool) -> Self {
+        Self { questions: used.iter().filter_map(|&q| docs.question(q)).collect(), doubt }
+    }
+
     /// May this change have changed the reading?
     pub fn touched_by(&self, change: &Change, schema: &Schema) -> bool {
-        self.0.iter().any(|question| touches(question, change, schema))
+        self.questions.iter().any(|question| touches(question, change, schema))
     }
 
     /// Nothing tells of a change of some of it: it has to be asked for again.
     pub fn polled(&self, schema: &Schema) -> bool {
-        self.0.iter().any(|question| match question {
+        self.questions.iter().any(|question| match question {
             Question::Call { .. } | Question::File(_) => !schema.live.iter().any(|live| names(&live.source, question)),
             Question::List(_) | Question::Link(_) | Question::Clock => true,
-            Question::Package(_) | Question::Facts(_) => false,
+            Question::Package(_) | Question::Facts(_) | Question::Mounted(_) => false,
         })
     }
 
     /// This line of the mapping says what tells of a change of some of it.
     pub fn told_by(&self, live: &super::schema::Live) -> bool {
-        self.0.iter().any(|question| names(&live.source, question))
+        self.questions.iter().any(|question| names(&live.source, question))
     }
 
     /// It depends on this table of the agent's own facts.
     pub fn has_facts(&self, table: &str) -> bool {
-        self.0.iter().any(|q| matches!(q, Question::Facts(t) if &**t == table))
+        self.questions.iter().any(|q| matches!(q, Question::Facts(t) if &**t == table))
     }
 
     /// It depends on any of the agent's own facts.
     pub fn has_any_facts(&self) -> bool {
-        self.0.iter().any(|q| matches!(q, Question::Facts(_)))
+        self.questions.iter().any(|q| matches!(q, Question::Facts(_)))
     }
 
     /// It depends on this UCI package.
     pub fn has_package(&self, package: &str) -> bool {
-        self.0.iter().any(|q| matches!(q, Question::Package(p) if &**p == package))
+        self.questions.iter().any(|q| matches!(q, Question::Package(p) if &**p == package))
     }
 }
 
@@ -48,7 +57,8 @@ fn touches(question: &Question, change: &Change, schema: &Schema) -> bool {
     match (question, change) {
         (Question::Package(name), Change::Package(changed)) => name == changed,
         (Question::File(path), Change::File(changed)) if path == changed => true,
-        (Question::Call { .. }, Change::BusRestarted) => true,
+        (Question::Call { .. } | Question::Mounted(_), Change::BusRestarted) => true,
+        (Question::Mounted(place), change) => place.touched_by(change),
         // An object that comes or goes changes the answers of its calls.
         (Question::Call { object, .. }, Change::Event(event, data)) if is_object_event(event) => {
             data.get("path").and_then(|p| p.as_str()) == Some(object) || announced(question, change, schema)

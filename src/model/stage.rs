@@ -109,7 +109,7 @@ fn back(scope: &Scope<'_>, param: &Param, filters: &[Filter], value: &str, old: 
 
 /// The key of the row a reference names: by instance number, or by unique key.
 fn key_of(scope: &Scope<'_>, table: &str, reference: &str) -> Option<String> {
-    let table = scope.eval.schema.find(table)?;
+    let table = scope.eval.schema.find(table).filter(|table| !scope.eval.schema[*table].mounted)?;
     resolve::row_at(scope.eval, reference).filter(|row| row.object == table).map(|row| row.key.to_string())
 }
 

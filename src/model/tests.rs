@@ -3,7 +3,7 @@
 use super::schema::Schema;
 use super::{Everything, Instances, Model, Permit, Rights, Want};
 use crate::backend::uci::{self, Package, PackageEdits};
-use crate::backend::{Backend, CallError, FileError, Table, Value, Watch};
+use crate::backend::{Answer, Backend, CallError, FileError, Table, Value, Watch};
 use crate::usp::fault::Code;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -104,6 +104,10 @@ impl Backend for Router {
     async fn call(&self, object: &str, method: &str, _: &Table) -> Result<Table, CallError> {
         self.journal.borrow_mut().push(format!("call {object} {method}"));
         self.answers.borrow().get(&format!("{object} {method}")).cloned().unwrap_or(Err(CallError::NotFound))
+    }
+
+    async fn call_all(&self, _: &str, _: &str, _: &Table) -> Result<Answer, CallError> {
+        Err(CallError::NotFound)
     }
 
     async fn objects(&self, _: &str) -> Result<Vec<String>, CallError> {

@@ -6,6 +6,7 @@
 use super::docs::Docs;
 use super::eval::{Aliases, Eval, Item, Row, Scope};
 use super::keys::{assign, clash, defaults, guard, matters, put};
+use super::mount;
 use super::read::keys;
 use super::resolve::{self, Node, Resolved, resolve, rights, unsupported};
 use super::schema::{Access, ObjectId, Param};
@@ -23,6 +24,10 @@ pub struct Transaction<'m, B: Backend> {
     pub(super) model: &'m Model<B>,
     pub(super) docs: Docs,
     pub(super) changes: Changes,
+    /// What plugins have done.
+    pub(super) done: Vec<mount::write::Done>,
+    /// Plugins are told nothing.
+    pub(super) rehearsal: bool,
 }
 
 /// What is staged so far. Holds no rows, which would hold the packages they are made of.
@@ -35,6 +40,8 @@ pub(super) struct Changes {
     pub(super) deleted: Vec<Rc<Gone>>,
     /// Rows whose unique keys may have changed: keys are unique only after the whole message.
     pub(super) keyed: order::Set<Box<str>>,
+    /// What plugins are to do.
+    pub(super) mounted: Vec<mount::write::Edit>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,12 +54,18 @@ pub(super) struct Touched {
 
 /// A state to come back to.
 #[derive(Debug, Clone)]
-pub struct Savepoint(Changes);
+pub struct Savepoint(Changes, usize);
 
 impl<B: Backend> Model<B> {
     /// Begins a transaction. One at a time.
     pub fn begin(&self) -> Transaction<'_, B> {
-        Transaction { model: self, docs: Docs::default(), changes: Changes::default() }
+        Transaction {
+            model: self,
+            docs: Docs::default(),
+            changes: Changes::default(),
+            done: Vec::new(),
+            rehearsal: false,
+        }
     }
 }
 
@@ -142,7 +155,23 @@ impl<B: Backend> Transaction<'_, B> {
 
     /// A state to come back to.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint(self.changes.clone())
+        Savepoint(self.changes.clone(), self.done.len())
+    }
+
+    /// Undoes what was staged since, and what plugins have done since.
+    pub async fn undo(&mut self, to: Savepoint) {
+        self.take_back(to.1).await;
+        self.rollback(to);
+    }
+
+    /// It will only be looked at ([`Self::preview`]): plugins, which take values at once, are told nothing.
+    pub fn rehearse(&mut self) {
+        self.rehearsal = true;
+    }
+
+    /// Nothing of it stands, also of what plugins have done.
+    pub async fn abandon(mut self) {
+        self.take_back(0).await;
     }
 
     /// Undoes what was staged since.
@@ -165,6 +194,17 @@ impl<B: Backend> Transaction<'_, B> {
 
     /// Stages one value. `name` may reach into single-instance sub-objects (`MQTT.Reference`).
     pub async fn set(&mut self, permit: &dyn Permit, node: &Node, name: &str, value: &str) -> Result<(), Fault> {
+        self.set_as(permit, node, (name, value), true).await
+    }
+
+    /// The same; whether it is required is for a plugin to know, which takes it later ([`Self::carry_out`]).
+    pub async fn set_as(
+        &mut self,
+        permit: &dyn Permit,
+        node: &Node,
+        (name, value): (&str, &str),
+        required: bool,
+    ) -> Result<(), Fault> {
         let model = self.model;
         let (target, param) = parameter(model, node, name)?;
         let may = rights(permit, &target.path, param.name);
@@ -175,10 +215,16 @@ impl<B: Backend> Transaction<'_, B> {
             }
             return Err(Fault::new(Code::PermissionDenied, format!("no permission to write {name}")));
         }
-        if param.access == Access::ReadOnly {
+        let mounted = model.schema[target.object].mounted;
+        let key_of_new = mounted && mount::write::is_new(&target) && is_key(model, &target, param.name);
+        if param.access == Access::ReadOnly && !key_of_new {
             return Err(Fault::new(Code::ParameterReadOnly, format!("{name} is read-only")));
         }
         let value = checked(param, value)?;
+        if mounted {
+            self.offer_plugin(&target, param, &value, required);
+            return Ok(());
+        }
         let created = self.changes.created.iter().any(|made| target.path.starts_with(&*made.0));
         self.stage(&target, param, &value, !created).await
     }
@@ -253,6 +299,9 @@ impl<B: Backend> Transaction<'_, B> {
         if !permit.object(&table.path).allow(Rights::OBJECT_ADD) {
             return Err(Fault::new(Code::PermissionDenied, format!("no permission to add to {}", table.path)));
         }
+        if self.model.schema[table.object].mounted {
+            return Ok(mount::write::new_row(table));
+        }
         let (staging, key) = self.evaluate(|eval| new_row(eval, table)).await?;
         self.apply(staging).await?;
         let made = self
@@ -299,6 +348,10 @@ impl<B: Backend> Transaction<'_, B> {
         if !self.model.schema[node.object].creatable {
             return Err(Fault::new(Code::ObjectNotDeleted, format!("{} cannot be deleted", node.path)));
         }
+        if self.model.schema[node.object].mounted {
+            self.changes.mounted.push(mount::write::Edit::Delete(node.path.clone()));
+            return Ok(());
+        }
         self.remove(node).await
     }
 
@@ -333,6 +386,10 @@ impl<B: Backend> Transaction<'_, B> {
 
 pub(super) fn not_unique(key: &str) -> Fault {
     Fault::new(Code::UniqueKeyExists, format!("another row has this {key}"))
+}
+
+fn is_key<B: Backend>(model: &Model<B>, node: &Node, name: &str) -> bool {
+    model.schema[node.object].keys.iter().any(|key| key.has(name))
 }
 
 fn not_supported(name: &str) -> Fault {

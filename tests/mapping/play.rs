@@ -205,7 +205,7 @@ impl Player {
             match &invocation.source {
                 CommandSource::Agent(name) => lines.push(format!("{} agent {name}", invocation.path)),
                 CommandSource::Operation(name) => lines.push(format!("{} operation {name}", invocation.path)),
-                CommandSource::Ubus { .. } => {
+                CommandSource::Ubus { .. } | CommandSource::Mounted => {
                     self.fixture.clear_journal();
                     at_once(self.model.call(&invocation))?;
                     lines.push(format!("{} {}", invocation.path, self.fixture.journal().last().unwrap()));

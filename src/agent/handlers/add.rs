@@ -30,7 +30,9 @@ pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Ad
     for object in &request.create_objs {
         for outcome in adding.create_all(object).await {
             if let (Err(failure), false) = (&outcome, request.allow_partial) {
-                return Err(failure.refusal());
+                let refusal = failure.refusal();
+                adding.transaction.abandon().await;
+                return Err(refusal);
             }
             results.push(result(&object.obj_path, outcome));
         }
@@ -97,7 +99,7 @@ impl<B: Backend> Adding<'_, B> {
             let named = if path.ends_with('.') { &*table.path } else { table.path.trim_end_matches('.') };
             let outcome = self.create(table, named, &object.param_settings).await;
             if outcome.is_err() {
-                self.transaction.rollback(start);
+                self.transaction.undo(start).await;
             }
             outcomes.push(outcome);
         }
@@ -112,15 +114,27 @@ impl<B: Backend> Adding<'_, B> {
     ) -> Result<OperationSuccess, Failure> {
         let access = &*self.asker.access;
         let made = self.transaction.create(access, table).await;
-        let object = made.map_err(|fault| Failure::of(named, fault))?;
-        let failed = |fault| Failure::of(&object.path, fault);
+        let mut object = made.map_err(|fault| Failure::of(named, fault))?;
         if table.path == SUBSCRIPTIONS {
             for (name, value) in &self.owned {
-                self.transaction.assign(&object, name, value).await.map_err(failed)?;
+                let assigned = self.transaction.assign(&object, name, value).await;
+                assigned.map_err(|fault| Failure::of(&object.path, fault))?;
             }
         }
-        let param_errs = self.set(&object, settings).await.map_err(|failure| failure.refused_in(named))?;
-        let keys = self.transaction.finish(access, &object).await.map_err(failed)?;
+        let mut param_errs = self.set(&object, settings).await.map_err(|failure| failure.refused_in(named))?;
+        let added = self.transaction.add_staged(access, &mut object).await;
+        let keys = match added.map_err(|fault| Failure::of(named, fault))? {
+            Some((keys, refused)) => {
+                param_errs.extend(refused.into_iter().map(|(path, fault)| {
+                    parameter_error((path.strip_prefix(&object.path).unwrap_or(&path).to_owned(), fault))
+                }));
+                keys
+            }
+            None => {
+                let keys = self.transaction.finish(access, &object).await;
+                keys.map_err(|fault| Failure::of(&object.path, fault))?
+            }
+        };
         let keys = keys.into_iter().filter(|(name, _)| readable(access, &object.path, name));
         Ok(OperationSuccess { instantiated_path: object.path.clone(), param_errs, unique_keys: map(keys) })
     }
@@ -132,9 +146,9 @@ impl<B: Backend> Adding<'_, B> {
             if self.is_own(object, setting) {
                 continue;
             }
-            let done = self.transaction.set(&*self.asker.access, object, &setting.param, &setting.value).await;
-            if let Err(fault) = done {
-                let must = setting.required || self.is_key(object, &setting.param);
+            let must = setting.required || self.is_key(object, &setting.param);
+            let named = (&*setting.param, &*setting.value);
+            if let Err(fault) = self.transaction.set_as(&*self.asker.access, object, named, must).await {
                 if must { &mut required } else { &mut optional }.push((setting.param.clone(), fault));
             }
         }

@@ -23,9 +23,10 @@ pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: De
     let mut transaction = agent.model.begin();
     let mut results = Vec::new();
     for path in &request.obj_paths {
-        let outcome = remove(&mut transaction, asker, path).await;
-        if !request.allow_partial {
-            refuse(path, &outcome)?;
+        let outcome = remove(&mut transaction, asker, path, request.allow_partial).await;
+        if let (false, Err(refusal)) = (request.allow_partial, refuse(path, &outcome)) {
+            transaction.abandon().await;
+            return Err(refusal);
         }
         results.push(result(asker, path, outcome));
     }
@@ -41,16 +42,25 @@ struct Removal {
     unaffected: Vec<(String, Fault)>,
 }
 
-async fn remove<B: Backend>(transaction: &mut Transaction<'_, B>, asker: &Asker, path: &str) -> Result<Removal, Fault> {
+async fn remove<B: Backend>(
+    transaction: &mut Transaction<'_, B>,
+    asker: &Asker,
+    path: &str,
+    at_once: bool,
+) -> Result<Removal, Fault> {
     let mut removal = Removal::default();
     for object in transaction.deletable(&*asker.access, path).await? {
         let start = transaction.savepoint();
-        match remove_one(transaction, asker, &object).await {
+        let mut removed = remove_one(transaction, asker, &object).await;
+        if at_once && removed.is_ok() {
+            removed = transaction.carry_out().await.into_iter().next().map_or(Ok(()), |(_, fault)| Err(fault));
+        }
+        match removed {
             Ok(()) => removal.affected.push(object.path),
             // The one object that was meant: its failure is the result.
             Err(fault) if !is_search(path) => return Err(fault),
             Err(fault) => {
-                transaction.rollback(start);
+                transaction.undo(start).await;
                 removal.unaffected.push((object.path, fault));
             }
         }

@@ -15,6 +15,9 @@ use crate::usp::wire::msg::operate_resp::operation_result::{CommandFailure, Oper
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::{Operate, OperateResp};
 
+/// The operation that is a command of a mounted object.
+pub const MOUNTED: &str = "mounted";
+
 /// Answers an Operate; whether the answer is wanted (send_resp) is for the caller.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Operate) -> Outcome {
     let input: Vec<(String, String)> = request.input_args.into_iter().collect();
@@ -57,13 +60,16 @@ impl Call<'_> {
         match &self.invocation.source {
             CommandSource::Agent(name) => commands::run(agent, self, name).await,
             CommandSource::Operation(name) => self.spawn(agent, name),
+            CommandSource::Mounted if self.invocation.asynchronous => self.spawn(agent, MOUNTED),
             CommandSource::Ubus { .. } if self.invocation.asynchronous => {
                 let request = self.start(agent)?;
                 let outcome = agent.model.call(self.invocation).await;
-                agent.after.finished.push((request, outcome.map(|()| Vec::new())));
+                agent.after.finished.push((request, outcome));
                 Ok(Reply::Started(agent.request_path(request)))
             }
-            CommandSource::Ubus { .. } => agent.model.call(self.invocation).await.map(|()| Reply::Output(Vec::new())),
+            CommandSource::Ubus { .. } | CommandSource::Mounted => {
+                agent.model.call(self.invocation).await.map(Reply::Output)
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 /// Answers a Set.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Set) -> Outcome {
-    let (transaction, response) = stage(&agent.model, asker, &request).await?;
+    let (transaction, response) = stage(&agent.model, agent.model.begin(), asker, &request).await?;
     let committed = transaction.commit().await?;
     agent.after.committed(committed);
     Ok(RespType::SetResp(response))
@@ -34,21 +34,25 @@ pub async fn rehearse<B: Backend>(
     asker: &Asker,
     request: &Set,
 ) -> Result<(SetResp, Preview), Refusal> {
-    let (transaction, response) = stage(&agent.model, asker, request).await?;
+    let mut transaction = agent.model.begin();
+    transaction.rehearse();
+    let (transaction, response) = stage(&agent.model, transaction, asker, request).await?;
     Ok((response, transaction.preview().await?))
 }
 
 async fn stage<'m, B: Backend>(
-    model: &'m Model<B>,
+    model: &Model<B>,
+    mut transaction: Transaction<'m, B>,
     asker: &Asker,
     request: &Set,
 ) -> Result<(Transaction<'m, B>, SetResp), Refusal> {
-    let mut transaction = model.begin();
     let mut updated_obj_results = Vec::new();
     for object in &request.update_objs {
         let outcome = update(model, &mut transaction, asker, object).await;
         if let (Err(failure), false) = (&outcome, request.allow_partial) {
-            return Err(failure.refusal(&object.obj_path));
+            let refusal = failure.refusal(&object.obj_path);
+            transaction.abandon().await;
+            return Err(refusal);
         }
         updated_obj_results.push(result(&object.obj_path, outcome));
     }
@@ -81,7 +85,7 @@ async fn update<B: Backend>(
     }
     let Some((_, first)) = failed.first() else { return Ok(updated) };
     let fault = required_failed(first);
-    transaction.rollback(start);
+    transaction.undo(start).await;
     Err(Failure { fault, instances: failed })
 }
 
@@ -97,7 +101,10 @@ async fn settings<B: Backend>(
     for setting in settings {
         let done = match settled(model, object, setting).await {
             true => Err(Fault::new(Code::ParameterReadOnly, "ReferenceList is set for good")),
-            false => transaction.set(&*asker.access, object, &setting.param, &setting.value).await,
+            false => {
+                let named = (&*setting.param, &*setting.value);
+                transaction.set_as(&*asker.access, object, named, setting.required).await
+            }
         };
         match done {
             Ok(()) if readable(&asker.access, &object.path, &setting.param) => {
@@ -106,6 +113,14 @@ async fn settings<B: Backend>(
             Ok(()) => {}
             Err(fault) if setting.required => required.push((setting.param.clone(), fault)),
             Err(fault) => optional.push((setting.param.clone(), fault)),
+        }
+    }
+    if required.is_empty() {
+        for (path, fault) in transaction.carry_out().await {
+            let name = path.strip_prefix(&object.path).unwrap_or(&path).to_owned();
+            params.remove(&name);
+            let must = settings.iter().any(|setting| setting.param == name && setting.required);
+            if must { &mut required } else { &mut optional }.push((name, fault));
         }
     }
     if !required.is_empty() {

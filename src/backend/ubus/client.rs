@@ -14,7 +14,7 @@ use super::message::{EVENT_OBJECT, kind, request, status};
 use super::object::{Call, Invocation, MAX_CALLS};
 use super::signature::Signature;
 use super::state::{Keep, Known, Own, Reply, Wish, described, table};
-use crate::backend::{CallError, Change, Table};
+use crate::backend::{Answer, CallError, Change, Table};
 
 /// How many event patterns, object patterns and own objects there may be, of each.
 pub(super) const MAX_WISHES: usize = 128;
@@ -62,6 +62,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Table, CallError> {
         let reply = self.invoke_path(object, method, args, Keep::Last, Instant::now() + deadline).await?;
+        let reply = succeeded(reply)?;
         reply.parts.last().map_or_else(|| Ok(Table::default()), |part| table(part))
     }
 
@@ -76,23 +77,36 @@ impl Client {
         args: &Table,
         deadline: Duration,
     ) -> Result<(u32, Table), CallError> {
-        let reply = self.invoked_path(object, method, args, Keep::Last, Instant::now() + deadline).await?;
+        let reply = self.invoke_path(object, method, args, Keep::Last, Instant::now() + deadline).await?;
         let data = reply.parts.last().map_or_else(|| Ok(Table::default()), |part| table(part))?;
         match reply.status {
-            status::NOT_FOUND if !reply.from_provider => Err(CallError::NotFound),
             code if code != status::OK && !reply.from_provider => Err(CallError::Status(code)),
             code => Ok((code, data)),
         }
     }
 
-    /// Calls a method and returns every DATA of the answer.
+    /// Calls a method and returns every DATA of the answer with its status.
     ///
     /// # Errors
-    /// Those of [`Self::call`].
-    pub async fn call_all(&self, object: &str, method: &str, args: &Table) -> Result<Vec<Table>, CallError> {
-        let until = Instant::now() + self.shared.deadline;
-        let reply = self.invoke_path(object, method, args, Keep::All, until).await?;
-        reply.parts.iter().map(|part| table(part)).collect()
+    /// Those of [`Self::call`] but `Status`; `TooLarge` too where there are more than 16384 DATA or 4 MiB of them.
+    pub async fn call_all(&self, object: &str, method: &str, args: &Table) -> Result<Answer, CallError> {
+        self.call_all_within(object, method, args, self.shared.deadline).await
+    }
+
+    /// [`Self::call_all`] with a deadline of its own, for what is known to be slow.
+    ///
+    /// # Errors
+    /// Those of [`Self::call_all`].
+    pub async fn call_all_within(
+        &self,
+        object: &str,
+        method: &str,
+        args: &Table,
+        deadline: Duration,
+    ) -> Result<Answer, CallError> {
+        let reply = self.invoke_path(object, method, args, Keep::All, Instant::now() + deadline).await?;
+        let parts = reply.parts.iter().map(|part| table(part)).collect::<Result<_, _>>()?;
+        Ok(Answer { status: reply.status, parts })
     }
 
     /// The paths of the objects that match `pattern` (exact, or a prefix and `*`), sorted; none is not an error.
@@ -121,6 +135,15 @@ impl Client {
     pub fn watch_object(&self, pattern: &str) {
         self.shared.with(|state| wish(&mut state.objects, pattern));
         self.shared.work.notify_one();
+    }
+
+    /// Asks for the events that the object at `path` comes and goes: what it told meanwhile was not heard.
+    pub fn watch_presence(&self, path: &str) {
+        self.shared.with(|state| {
+            if state.presence.len() < MAX_WISHES && !state.presence.iter().any(|known| **known == *path) {
+                state.presence.push(path.into());
+            }
+        });
     }
 
     /// Publishes an object at `path`, now and after every reconnection, and returns its calls.
@@ -206,18 +229,6 @@ impl Client {
         keep: Keep,
         until: Instant,
     ) -> Result<Reply, CallError> {
-        succeeded(self.invoked_path(path, method, args, keep, until).await?)
-    }
-
-    /// The same, whatever its status.
-    async fn invoked_path(
-        &self,
-        path: &str,
-        method: &str,
-        args: &Table,
-        keep: Keep,
-        until: Instant,
-    ) -> Result<Reply, CallError> {
         self.connected(until).await?;
         let known = self.shared.with(|state| state.known(path));
         let remembered = known.is_some();
@@ -226,7 +237,7 @@ impl Client {
             None => self.shared.find(path, until).await?,
         };
         let reply = self.invoke_known(&known, method, args, keep, until).await?;
-        if reply.status != status::NOT_FOUND || reply.from_provider {
+        if !is_gone(&reply) {
             return Ok(reply);
         }
         self.shared.with(|state| state.forget(path));
@@ -235,7 +246,8 @@ impl Client {
         }
         let known = self.shared.find(path, until).await?;
         log::debug!("ubus: object moved path={path} id={:08x}", known.id);
-        self.invoke_known(&known, method, args, keep, until).await
+        let reply = self.invoke_known(&known, method, args, keep, until).await?;
+        if is_gone(&reply) { Err(CallError::NotFound) } else { Ok(reply) }
     }
 
     async fn invoke_known(
@@ -279,10 +291,15 @@ fn wish(wishes: &mut Vec<Wish>, pattern: &str) {
     }
 }
 
+/// ubusd says that there is no object of this id.
+fn is_gone(reply: &Reply) -> bool {
+    reply.status == status::NOT_FOUND && !reply.from_provider
+}
+
 fn succeeded(reply: Reply) -> Result<Reply, CallError> {
     match reply.status {
         status::OK => Ok(reply),
-        status::NOT_FOUND if !reply.from_provider => Err(CallError::NotFound),
+        _ if is_gone(&reply) => Err(CallError::NotFound),
         code => Err(CallError::Status(code)),
     }
 }

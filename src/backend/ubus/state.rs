@@ -20,6 +20,9 @@ pub(super) const MAX_QUEUE: usize = 2 * (MAX_MESSAGE + 8);
 const ANSWER_RESERVE: usize = 64 * 1024;
 /// How many bytes the parts of one answer may have together.
 pub(super) const MAX_ANSWER: usize = 4 * MAX_MESSAGE;
+/// How many parts one answer may have: a lookup of every object has one for each, and a large prplOS router has some
+/// thousands of them.
+pub(super) const MAX_PARTS: usize = 16_384;
 /// How many objects are remembered by path; all are forgotten when there are more.
 pub(super) const MAX_KNOWN: usize = 512;
 /// How many objects notifications are taken from.
@@ -109,6 +112,8 @@ pub(super) struct State {
     pub(super) told_of_objects: Option<bool>,
     pub(super) events: Vec<Wish>,
     pub(super) objects: Vec<Wish>,
+    /// Objects of which it is told that they come and go.
+    pub(super) presence: Vec<Box<str>>,
     pub(super) subscriptions: HashMap<u32, Subscription>,
     pub(super) to_subscribe: VecDeque<(Box<str>, u32)>,
     pub(super) to_forget: Vec<u32>,
@@ -213,6 +218,7 @@ impl State {
         let anew = |wish: Wish| Wish { told: false, ..wish };
         self.events = kept.events.into_iter().map(anew).collect();
         self.objects = kept.objects.into_iter().map(anew).collect();
+        self.presence = kept.presence;
         self.own = kept.own.into_iter().map(|own| Own { id: None, refused: false, ..own }).collect();
         self.changes = kept.changes;
         self.epoch = kept.epoch.wrapping_add(1);
@@ -247,7 +253,7 @@ impl State {
             pending.bytes = 0;
         }
         pending.bytes += message.body.len();
-        if pending.bytes <= MAX_ANSWER {
+        if pending.bytes <= MAX_ANSWER && pending.parts.len() < MAX_PARTS {
             pending.parts.push(message.body.clone());
         } else if let Some(pending) = self.pending.remove(&message.seq) {
             let _ = pending.answer.send(Err(CallError::TooLarge));
@@ -329,9 +335,14 @@ impl State {
             "ubus.object.remove" => self.object_went(&data),
             _ => {}
         }
-        if self.events.iter().any(|wish| matches(&wish.pattern, id)) {
+        if self.events.iter().any(|wish| matches(&wish.pattern, id)) || self.is_presence(id, &data) {
             self.changes.push(Change::Event(id.into(), data));
         }
+    }
+
+    fn is_presence(&self, id: &str, data: &Table) -> bool {
+        let path = if id.starts_with("ubus.object.") { id_and_path(data) } else { None };
+        path.is_some_and(|(_, path)| self.presence.iter().any(|known| **known == *path))
     }
 
     fn object_came(&mut self, data: &Table) {

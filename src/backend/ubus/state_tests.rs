@@ -136,6 +136,30 @@ fn an_answer_has_a_limit() {
 }
 
 #[test]
+fn an_answer_without_end_has_a_limit_though_its_parts_are_empty() {
+    let mut state = connected();
+    let (seq, mut all) = state.send(kind::INVOKE, OBJECT, Body::default(), Keep::All).unwrap();
+    let part = Message::new(kind::DATA, seq, OBJECT, Body::default());
+    (0..MAX_PARTS).for_each(|_| state.handle(&part));
+    assert_eq!(answered(&mut all), None);
+    state.handle(&part);
+    assert_eq!(answered(&mut all), Some(Err(CallError::TooLarge)));
+}
+
+#[test]
+fn that_an_object_comes_or_goes_is_told_where_it_is_asked_for() {
+    let mut state = connected();
+    state.objects.push(Wish { pattern: "WiFi*".into(), told: true });
+    state.presence.push("WiFi".into());
+    state.handle(&object_event("ubus.object.add", 5000, "WiFi.Radio.1"));
+    assert_eq!(state.changes, []);
+    state.handle(&object_event("ubus.object.add", 5001, "WiFi"));
+    state.handle(&object_event("ubus.object.remove", 5001, "WiFi"));
+    let told = |change: &Change| matches!(change, Change::Event(_, data) if data.get("path") == Some(&"WiFi".into()));
+    assert!(state.changes.len() == 2 && state.changes.iter().all(told));
+}
+
+#[test]
 fn what_waits_for_ubusd_has_a_limit() {
     let mut state = connected();
     let large = || Body::default().nested(attr::DATA, &vec![0; MAX_MESSAGE - 64]);

@@ -3,14 +3,16 @@
 //! A canceled one comes back too, with the fault that says so.
 
 use crate::agent::Operation;
+use crate::agent::handlers::operate;
 use crate::agent::requests::Outcome;
 use crate::backend::{Backend, Router};
-use crate::model::Model;
+use crate::model::{Model, mount};
 use crate::usp::fault::{Code, Fault};
 use interface::Interface;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::{AbortHandle, spawn_local};
 
@@ -27,6 +29,8 @@ pub mod socket;
 pub mod trace_route;
 pub mod udp_echo;
 
+/// How long a command of a plugin may take: that of a radio's channel scan or a speed test, with room.
+const LONGEST: Duration = Duration::from_secs(600);
 /// Results that wait to be told at most; operations wait then.
 const MAX_DONE: usize = 8;
 
@@ -94,6 +98,9 @@ type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 /// Reads what an operation needs of the model; everything that takes time is left to its work.
 async fn prepare(operation: Operation, model: &Model<Router>) -> Result<Work, Fault> {
     let Operation { name, path, input, .. } = operation;
+    if &*name == operate::MOUNTED {
+        return by_plugin(path, input, model);
+    }
     let interface = Interface::asked(&input, model).await?;
     Ok(match &*name {
         "ip_ping" => Box::pin(async move {
@@ -130,4 +137,16 @@ async fn prepare(operation: Operation, model: &Model<Router>) -> Result<Work, Fa
         }
         _ => return Err(Fault::new(Code::CommandFailure, format!("{path} is not implemented here"))),
     })
+}
+
+/// A command that a plugin of the bus performs; what its arguments say is for the plugin to know.
+fn by_plugin(path: String, input: Vec<(String, String)>, model: &Model<Router>) -> Result<Work, Fault> {
+    let Router::Live(router) = model.backend() else {
+        return Err(Fault::new(Code::CommandFailure, format!("{path}: a recorded router does nothing")));
+    };
+    let bus = router.bus().clone();
+    Ok(Box::pin(async move {
+        let (object, args) = mount::execution(&path, &input);
+        mount::output(bus.call_all_within(object, mount::EXECUTE, &args, LONGEST).await)
+    }))
 }

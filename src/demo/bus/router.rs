@@ -18,6 +18,8 @@ pub(super) const USER: &str = "root";
 pub enum Outcome {
     /// Every DATA of the answer, then status 0.
     Data(Vec<Table>),
+    /// Every DATA of the answer, then this status.
+    DataAndStatus(Vec<Table>, u32),
     /// A status alone.
     Status(u32),
     /// Silence, as of a provider that hangs.
@@ -227,16 +229,15 @@ impl Router {
     }
 
     fn answer(&mut self, client: u32, message: &Message, id: u32, outcome: Outcome) -> Handled {
-        let code = match outcome {
+        let (parts, code) = match outcome {
             Outcome::Never => return SILENT,
-            Outcome::Status(code) => code,
-            Outcome::Data(parts) => {
-                for body in parts.iter().filter_map(|part| request::data(id, part).ok()) {
-                    self.send(client, kind::DATA, message.seq, id, body);
-                }
-                status::OK
-            }
+            Outcome::Status(code) => (Vec::new(), code),
+            Outcome::Data(parts) => (parts, status::OK),
+            Outcome::DataAndStatus(parts, code) => (parts, code),
         };
+        for body in parts.iter().filter_map(|part| request::data(id, part).ok()) {
+            self.send(client, kind::DATA, message.seq, id, body);
+        }
         self.send(client, kind::STATUS, message.seq, id, request::status(code, id));
         SILENT
     }

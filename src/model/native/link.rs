@@ -149,10 +149,11 @@ pub(super) fn vlans(scope: &Scope<'_>) -> Vec<(String, Value)> {
 /// One row per pair of interface objects of which one stands on the other.
 pub(super) fn stack(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let mut stack = Vec::new();
-    for object in scope.eval.schema.objects.iter().filter(|object| object.table) {
-        let (Some(lower), Some(table)) = (object.param("LowerLayers"), scope.eval.schema.find(object.path)) else {
-            continue;
-        };
+    let schema = scope.eval.schema;
+    for object in schema.objects.iter().filter(|object| object.table) {
+        // What something is mounted over is not found.
+        let found = schema.find(object.path).filter(|id| std::ptr::eq(&schema[*id], object));
+        let (Some(lower), Some(table)) = (object.param("LowerLayers"), found) else { continue };
         scope.eval.find_row(table, &mut |row| {
             let higher = Scope { eval: scope.eval, object: table, row: Some(row) };
             let lowers = higher.param_value(lower).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::{Access, Command, Event, Kind, Live, Object, ObjectId, Param, ParamSo
 use crate::model::digest::{Digest, Element, ObjectFacts, ValueFacts};
 use crate::model::facets::Facets;
 use crate::model::notation::{Block, ItemKind, NotationError, ObjectBlock, Position, Row, RowSourceText};
-use crate::model::source::{CommandSource, Filter, New, Pipeline, Source, Text};
+use crate::model::source::{CommandSource, Filter, Pipeline, Source, Text};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -49,13 +49,13 @@ fn invertible(filter: &Filter, native_writes: Natives<'_>) -> bool {
 }
 
 /// The path of the object above: `Device.IP.` of `Device.IP.Interface.{i}.`; empty above `Device.`.
-pub(super) fn parent_path(path: &str) -> &str {
+pub(in crate::model) fn parent_path(path: &str) -> &str {
     let names = path.strip_suffix("{i}.").unwrap_or(path);
     let names = names.strip_suffix('.').unwrap_or(names);
     names.rfind('.').and_then(|dot| names.get(..=dot)).unwrap_or_default()
 }
 
-fn last_name(path: &str) -> &str {
+pub(in crate::model) fn last_name(path: &str) -> &str {
     let names = path.strip_suffix("{i}.").unwrap_or(path);
     names.strip_suffix('.').and_then(|names| names.rsplit('.').next()).unwrap_or_default()
 }
@@ -224,22 +224,7 @@ impl<'b, 'd> Builder<'b, 'd> {
         facts: ObjectFacts,
     ) -> Option<ObjectId> {
         let id = ObjectId(u16::try_from(self.schema.objects.len()).ok()?);
-        self.schema.objects.push(Object {
-            path,
-            name: last_name(path),
-            parent,
-            children: Vec::new(),
-            table: path.ends_with("{i}."),
-            creatable: false,
-            keys: Vec::new(),
-            each: Vec::new(),
-            lets: Vec::new(),
-            new: New::default(),
-            when: Vec::new(),
-            params: Vec::new(),
-            commands: Vec::new(),
-            events: Vec::new(),
-        });
+        self.schema.objects.push(Object::new(path, last_name(path), parent));
         self.schema.by_path.insert(path, id);
         if let Some(above) = parent {
             self.object(above).children.push(id);
@@ -397,12 +382,12 @@ impl<'b, 'd> Builder<'b, 'd> {
 
 impl ValueFacts {
     /// A value of which only the type is known.
-    pub(super) fn plain(kind: Kind) -> Self {
+    pub(in crate::model) fn plain(kind: Kind) -> Self {
         Self { kind, facets: Facets::default(), default: None, secured: false, quiet: false, mandatory: false }
     }
 }
 
-pub(super) fn param(name: Text, access: Access, value: ValueFacts, source: ParamSource) -> Param {
+pub(in crate::model) fn param(name: Text, access: Access, value: ValueFacts, source: ParamSource) -> Param {
     Param {
         name,
         kind: value.kind,
