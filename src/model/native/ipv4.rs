@@ -154,3 +154,27 @@ pub(super) fn delete(scope: &Scope<'_>, staging: &mut Staging) -> Result<(), Fau
     write(section, &all, staging);
     Ok(())
 }
+
+/// Keeps an IPv4 address, with a port or without.
+pub(super) fn is(_: &Scope<'_>, text: &str) -> Option<String> {
+    text.split('#').next()?.parse::<Ipv4Addr>().ok().map(|address| address.to_string())
+}
+
+/// The interface that has an address.
+pub(super) fn interface_of(scope: &Scope<'_>, address: &str) -> Option<String> {
+    let address: Ipv4Addr = address.parse().ok()?;
+    let section = scope.uci("network").and_then(|package| {
+        package.of_kind("interface").find(|s| stated_addresses(s).iter().any(|n| n.address == address))
+    });
+    let names = || super::network::interfaces(scope).iter().filter_map(|i| text(i.as_table()?, "interface"));
+    let given_to = || names().find(|name| given(scope, name).iter().any(|n| n.address == address));
+    section.map(|s| &*s.name).or_else(given_to).map(str::to_string)
+}
+
+/// The first address of an interface.
+pub(super) fn address_of(scope: &Scope<'_>, _: &str, name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some(String::new());
+    }
+    super::network::network_of(scope, name).map(|network| network.address.to_string())
+}

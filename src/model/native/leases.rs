@@ -10,6 +10,9 @@ use std::net::Ipv4Addr;
 /// Where dnsmasq keeps leases unless it is told otherwise.
 const LEASE_FILE: &str = "/tmp/dhcp.leases";
 
+/// The option a client names itself by.
+const CLIENT_ID: i32 = 61;
+
 /// One leased IPv4 address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lease {
@@ -20,6 +23,8 @@ pub(super) struct Lease {
     pub(super) name: String,
     /// Seconds since 1970; None lasts for ever.
     pub(super) expires: Option<i64>,
+    /// The identifier the client gave, in pairs of digits with colons; empty where it gave none.
+    pub(super) id: String,
     /// netifd's name of the interface, where the server told.
     pub(super) interface: Option<String>,
 }
@@ -42,12 +47,14 @@ fn of_file(text: &str) -> Vec<Lease> {
         let mut words = line.split_whitespace();
         let (expires, mac, address, name) = (words.next()?, words.next()?, words.next()?, words.next()?);
         let expires: i64 = expires.parse().ok()?;
+        let id = words.next().filter(|id| *id != "*").unwrap_or_default().to_string();
         is_mac(mac).then_some(())?;
         Some(Lease {
             mac: mac.to_ascii_uppercase(),
             address: address.parse().ok()?,
             name: if name == "*" { String::new() } else { name.to_string() },
             expires: (expires > 0).then_some(expires),
+            id,
             interface: None,
         })
     };
@@ -75,6 +82,7 @@ fn odhcpd_lease(scope: &Scope<'_>, lease: &Table, interface: Option<&str>) -> Op
         address: text(lease, "address")?.parse().ok()?,
         name: text(lease, "hostname").unwrap_or_default().to_string(),
         expires: valid.map(|v| scope.now() + v),
+        id: String::new(),
         interface: interface.map(str::to_string),
     })
 }
@@ -87,7 +95,8 @@ fn with_colons(bare: &str) -> Option<String> {
     (bare.len() == 12 && is_mac(&mac)).then_some(mac)
 }
 
-/// The clients of a pool, by their MAC address: `item` has `active` and `addresses` with `address` and `expires`.
+/// The clients of a pool, by their MAC address: `item` has `active`, `addresses` with `address` and
+/// `expires`, and `options` with `tag` and `value`.
 pub(super) fn clients(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let now = scope.now();
     let mut rows: Vec<(String, Vec<Lease>)> = Vec::new();
@@ -118,7 +127,10 @@ fn client(leases: &[Lease], now: i64) -> Value {
         })
     };
     let addresses = Value::Array(leases.iter().map(address).collect());
-    Value::Table(Table::default().with("active", active).with("addresses", addresses))
+    let id = leases.iter().map(|lease| lease.id.replace(':', "")).find(|id| !id.is_empty());
+    let option = |id: String| Value::Table(Table::default().with("tag", CLIENT_ID).with("value", &*id));
+    let options = Value::Array(id.map(option).into_iter().collect());
+    Value::Table(Table::default().with("active", active).with("addresses", addresses).with("options", options))
 }
 
 #[cfg(test)]
@@ -134,7 +146,7 @@ mod tests {
                     garbage\n";
         let leases = of_file(text);
         assert_eq!(leases.len(), 2);
-        assert_eq!(leases[0].mac, "AA:BB:CC:00:00:01");
+        assert_eq!((&*leases[0].mac, &*leases[1].id), ("AA:BB:CC:00:00:01", ""));
         assert_eq!((leases[1].name.as_str(), leases[1].expires), ("", None));
     }
 

@@ -3,7 +3,10 @@
 mod bridge;
 mod cpu;
 mod device;
+mod dhcp_match;
+mod dhcp_options;
 mod dhcp_pool;
+mod dhcp_value;
 mod discovery;
 mod dns;
 mod ethernet;
@@ -71,6 +74,9 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("controller.untrusted", trust::untrusted, None),
     ("cpu.usage", cpu::usage, None),
     ("device.label_mac", device::label_mac, None),
+    ("dhcp.chaddr", dhcp_match::chaddr, Some(dhcp_match::set_chaddr)),
+    ("dhcp.chaddr_mask", dhcp_match::chaddr_mask, Some(dhcp_match::set_chaddr_mask)),
+    ("dhcp.client_id", dhcp_match::client_id, Some(dhcp_match::set_client_id)),
     ("dhcp.dns_servers", dhcp_pool::dns_servers, Some(dhcp_pool::set_dns_servers)),
     ("dhcp.domain", dhcp_pool::domain, Some(dhcp_pool::set_domain)),
     ("dhcp.in_pool", dhcp_pool::in_pool, None),
@@ -78,8 +84,13 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("dhcp.mask", dhcp_pool::mask, None),
     ("dhcp.max_address", dhcp_pool::max_address, Some(dhcp_pool::set_max_address)),
     ("dhcp.min_address", dhcp_pool::min_address, Some(dhcp_pool::set_min_address)),
+    ("dhcp.option_tag", dhcp_options::tag, Some(dhcp_options::set_tag)),
+    ("dhcp.option_value", dhcp_options::value, Some(dhcp_options::set_value)),
+    ("dhcp.requested", dhcp_options::requested, None),
     ("dhcp.routers", dhcp_pool::routers, Some(dhcp_pool::set_routers)),
     ("dhcp.server_enable", dhcp_pool::server_enable, None),
+    ("dhcp.user_class", dhcp_match::user_class, Some(dhcp_match::set_user_class)),
+    ("dhcp.vendor_class", dhcp_match::vendor_class, Some(dhcp_match::set_vendor_class)),
     ("dhcp.wins_servers", dhcp_pool::wins_servers, Some(dhcp_pool::set_wins_servers)),
     ("dns.forwarders", dns::forwarders, None),
     ("dns.server", dns::server, Some(dns::set_server)),
@@ -181,9 +192,9 @@ const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
     ("certificate.bundles", security::bundles),
     ("certificate.certificates", security::certificates),
-    ("dhcp.advertisers", ipv6_server::advertisers),
     ("dhcp.clients", leases::clients),
-    ("dhcp.pools6", ipv6_server::pools),
+    ("dhcp.options", dhcp_options::rows),
+    ("dhcp.received", dhcp_options::received),
     ("discovery.announced", discovery::announced),
     ("discovery.found", discovery::found),
     ("dns.forwarding", dns::forwarding),
@@ -211,6 +222,7 @@ const ROWS: &[(&str, Rows)] = &[
 const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("certificate.issuer", trust::issuer, None),
     ("certificate.serial", trust::serial, None),
+    ("dhcp.interface", ipv6_server::interface, Some(ipv6_server::set_interface)),
     ("device.bare_mac", device::bare_mac, None),
     ("device.oui", device::oui, None),
     ("device.stated", device::stated, None),
@@ -239,6 +251,8 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("firewall.stealth", firewall_zone::stealth, Some(firewall_zone::set_stealth)),
     ("firewall.transport", firewall::transport, Some(firewall::set_transport)),
     ("hosts.of_address", hosts::of_address, Some(hosts::address_of)),
+    ("ipv4.interface", ipv4::interface_of, Some(ipv4::address_of)),
+    ("ipv4.is", ipv4::is, None),
     ("lamp.colour", lamps::colour, None),
     ("tunnel.address", tunnel::address, Some(tunnel::set_address)),
     ("tunnel.name", tunnel::name, Some(tunnel::set_name)),
@@ -254,6 +268,8 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
 
 /// Creation and deletion of rows.
 const MAKERS: &[(&str, Create, Delete)] = &[
+    ("dhcp.options", dhcp_options::create, dhcp_options::delete),
+    ("dhcp.six", ipv6_server::create, ipv6_server::delete),
     ("dns.forwarding", dns::create_forwarding, dns::delete),
     ("dns.servers", dns::create, dns::delete),
     ("firewall.set_rules", firewall_set::create, firewall_set::delete),
