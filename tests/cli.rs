@@ -98,6 +98,8 @@ fn version_help_options_and_coverage_are_printed() {
     assert_eq!(usp_agent(&["--version"]), (0, format!("usp-agent {}\n", env!("CARGO_PKG_VERSION")), String::new()));
     assert!(usp_agent(&["help"]).1.contains("usp-agent run"));
     assert!(usp_agent(&["run", "--help"]).1.contains("--state-dir DIR"));
+    assert!(usp_agent(&["help"]).1.contains("\n  5  not-running  the agent is not running\n"));
+    assert!(usp_agent(&["completion", "bash"]).1.contains("set) words='--ubus --json --dry-run'"));
     assert!(usp_agent(&["check", "--print-options"]).1.starts_with("# /etc/config/usp-agent"));
     let (code, table, _) = usp_agent(&["coverage"]);
     assert!(code == 0 && table.contains("Device.DeviceInfo."), "{table}");

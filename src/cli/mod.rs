@@ -7,15 +7,31 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+mod add;
+mod approve;
 mod arguments;
+mod bus;
 mod check;
+mod completion;
+mod confirm;
 pub mod coverage;
+mod del;
 mod demo;
+mod get;
 mod logger;
 pub mod mapping;
+mod operate;
 pub mod record_fixtures;
+mod reload;
 mod run;
+mod set;
+mod status;
+mod subs;
+mod table;
 mod tools;
+mod trace;
+mod tree;
+mod watch;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +47,28 @@ pub enum Exit {
     Findings = 3,
     /// `run`: another agent runs on this state folder.
     Running = 4,
+    /// The agent is not running.
+    NotRunning = 5,
+    /// The agent, or ubusd, refuses what was asked.
+    Refused = 6,
+    /// ubusd cannot be reached.
+    NoBus = 7,
+    /// No answer in time.
+    Timeout = 8,
 }
+
+/// The codes a script may go by, with their names.
+const EXITS: &[(Exit, &str, &str)] = &[
+    (Exit::Success, "success", "done"),
+    (Exit::Failure, "failure", "failed, stderr says why"),
+    (Exit::Usage, "usage", "the command line is not understood"),
+    (Exit::Findings, "findings", "`check` found something"),
+    (Exit::Running, "running", "`run`: another agent runs already"),
+    (Exit::NotRunning, "not-running", "the agent is not running"),
+    (Exit::Refused, "refused", "the agent refuses, stderr says why"),
+    (Exit::NoBus, "no-bus", "ubusd cannot be reached"),
+    (Exit::Timeout, "timeout", "no answer in time, or too busy"),
+];
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -57,6 +94,20 @@ const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's f
 
 const VERBS: &[Verb] = &[
     Verb { name: "run", words: "", doc: "run the agent in the foreground", flags: run::FLAGS, run: run::run },
+    verb("status", "", "how the controllers are reached, and why not", status::FLAGS, status::run),
+    verb("get", "PATH...", "values", get::FLAGS, get::run),
+    verb("set", "PATH=VALUE...", "change values, all or none", set::FLAGS, set::run),
+    verb("add", "PATH [NAME=VALUE...]", "add a row", add::FLAGS, add::run),
+    verb("del", "PATH...", "remove rows", del::FLAGS, del::run),
+    verb("operate", "PATH [NAME=VALUE...]", "run a command and wait for its end", operate::FLAGS, operate::run),
+    verb("tree", "[PATH]", "what is supported, with types", tree::FLAGS, tree::run),
+    verb("watch", "PATH...", "changes as they come", watch::FLAGS, watch::run),
+    verb("subs", "", "who is told of what", subs::FLAGS, subs::run),
+    verb("trace", "", "records in and out as they come", trace::FLAGS, trace::run),
+    verb("approve", "ID", "give a controller a role", approve::FLAGS, approve::run),
+    verb("confirm", "", "keep a change on trial", confirm::FLAGS, confirm::confirm),
+    verb("revert", "", "undo a change on trial", confirm::FLAGS, confirm::revert),
+    verb("reload", "", "read the configuration again", confirm::FLAGS, reload::run),
     Verb {
         name: "demo",
         words: "",
@@ -85,9 +136,20 @@ const VERBS: &[Verb] = &[
         flags: tools::RECORD_FLAGS,
         run: tools::record_fixtures,
     },
+    verb("completion", "bash", "completion for the shell", &[], completion::run),
     Verb { name: "version", words: "", doc: "print the version", flags: &[], run: |_| print(&version()) },
     Verb { name: "help", words: "[COMMAND]", doc: "print this, or the options of a command", flags: &[], run: help },
 ];
+
+const fn verb(
+    name: &'static str,
+    words: &'static str,
+    doc: &'static str,
+    flags: &'static [Flag],
+    run: fn(&Arguments) -> Exit,
+) -> Verb {
+    Verb { name, words, doc, flags, run }
+}
 
 /// Runs one command line, without the program's name.
 pub fn run(args: Vec<OsString>) -> ExitCode {
@@ -134,9 +196,13 @@ fn overview() -> String {
     let mut text = String::from("usp-agent: a USP (TR-369) agent for OpenWrt and prplOS routers\n\n");
     for verb in VERBS {
         let usage = format!("{} {}", verb.name, verb.words);
-        text += &format!("  usp-agent {usage:<22} {}\n", verb.doc);
+        text += &format!("  usp-agent {usage:<30} {}\n", verb.doc);
     }
-    text + "\n`usp-agent COMMAND --help` explains the options of a command.\n"
+    text += "\n`usp-agent COMMAND --help` explains the options of a command. It ends with\n\n";
+    for (exit, name, doc) in EXITS {
+        text += &format!("  {}  {name:<11}  {doc}\n", *exit as u8);
+    }
+    text
 }
 
 fn help_of(verb: &Verb) -> String {
@@ -159,8 +225,14 @@ fn help_of(verb: &Verb) -> String {
 
 /// Writes to stdout; a reader that went away (`| head`) is no failure.
 fn print(text: &str) -> Exit {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    printed(text);
     Exit::Success
+}
+
+/// Writes to stdout; false where nobody reads any more.
+fn printed(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes one line to stderr.
