@@ -290,6 +290,9 @@ fn what_a_drop_in_may_not_say_is_named() {
         ("object Device.X_A.\nB string = native no.such\n", "no native function `no.such`"),
         ("hide object Device.X_A.\n", "no object"),
         ("object Device.X_A.\nB string = $nothing\n", "no `let nothing`"),
+        ("object Device.\nreplace Boot! = event a.b Speed /speed\n", "gives `Boot!` no argument `Speed`"),
+        ("table Device.X_A.{i}.\neach uci a.b\nC! = event a.c\n", "of a row cannot be raised"),
+        ("object Device.X_A.\nC! = event a.c D\n", "the pointer into the event's data"),
     ] {
         let refusal = Router::new("names").with("a.dm", text).refusal();
         assert!(refusal.contains(why), "{refusal}");

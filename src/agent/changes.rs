@@ -187,11 +187,25 @@ fn ignored(schema: &Schema, object: &str, name: &str) -> bool {
 
 impl<B: Backend> Agent<B> {
     /// The router changed: what it touches is looked at a little later, with what else changes meanwhile.
-    pub(super) fn changed(&mut self, change: &Change) {
+    pub(super) async fn changed(&mut self, change: &Change) {
+        if let Change::Event(name, data) = change {
+            for raised in self.model.raised(name, data) {
+                self.event(raised.object, raised.name, raised.params.into_iter().collect()).await;
+            }
+        }
         let schema = self.model.schema();
         if self.watches.touch(|sources| sources.touched_by(change, schema)) {
             self.timers.set_no_later(Timer::Look, self.now.monotonic_ms + GATHER_MS);
         }
+    }
+
+    /// Hears of the events of the router that a subscription asks for.
+    pub(super) fn follow_events(&self) {
+        let asked = || self.subscriptions.of_kind(Kind::Event).flat_map(|active| &active.references);
+        self.model.follow_events(|object, event| {
+            // What a search may find is not known before the event is there.
+            asked().any(|(_, pattern)| pattern.needs_values() || pattern.covers_element(object, event))
+        });
     }
 
     /// Time to read again what no event tells of.

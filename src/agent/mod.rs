@@ -323,7 +323,7 @@ impl<B: Backend> Agent<B> {
             Input::Changed(Change::Package(name)) if &*name == "usp-agent" => self.config_changed().await,
             Input::Changed(change) => {
                 self.mounts_changed(&change).await;
-                self.changed(&change);
+                self.changed(&change).await;
             }
             Input::Event { object, name, params } => self.event(&object, &name, params.into_iter().collect()).await,
             Input::OperationDone { request, outcome } => self.after.finished.push((request, outcome)),

@@ -164,6 +164,7 @@ impl<B: Backend> Agent<B> {
         self.set_expiries();
         self.follow_mounts().await;
         self.watches.follow(&self.subscriptions, &self.watched.active);
+        self.follow_events();
         self.look().await;
     }
 

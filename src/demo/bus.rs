@@ -152,6 +152,11 @@ impl Bus {
         self.shared.router.try_borrow().map_or(0, |router| router.subscribers(path))
     }
 
+    /// Whether a client hears of the event `id`.
+    pub fn heard(&self, id: &str) -> bool {
+        self.shared.router.try_borrow().is_ok_and(|router| router.heard(id))
+    }
+
     fn order(&self, order: Order) {
         self.shared.orders.borrow_mut().push_back(order);
         self.shared.settle(|_| ());

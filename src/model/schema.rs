@@ -9,7 +9,7 @@ pub use build::{Natives, writable};
 pub(in crate::model) use build::{last_name, param, parent_path};
 
 use super::facets::Facets;
-use super::source::{CommandSource, Each, New, Pipeline, Text};
+use super::source::{CommandSource, Each, New, Pipeline, Raised, Text};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -196,6 +196,8 @@ pub struct Event {
     pub name: Text,
     /// Its arguments.
     pub arguments: Vec<Argument>,
+    /// The ubus event that raises it; None: the agent does.
+    pub raised: Option<Box<Raised>>,
 }
 
 /// `live SOURCE on WATCH`: a change of the watched thing means that the source may have changed.

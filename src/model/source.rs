@@ -136,6 +136,15 @@ pub enum SectionRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pointer(pub Text);
 
+/// A ubus event that becomes one of the data model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raised {
+    /// Its name; a trailing `*` is a prefix.
+    pub pattern: Text,
+    /// Arguments, each with where its value stands in the data: `/member/member`.
+    pub given: Vec<(Text, Text)>,
+}
+
 /// One step of a [`Pointer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointerStep {

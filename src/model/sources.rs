@@ -94,6 +94,6 @@ fn names(source: &LiveSource, question: &Question) -> bool {
 }
 
 /// Exact, or a prefix and `*`.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(super) fn fits(pattern: &str, text: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == text, |prefix| text.starts_with(prefix))
 }

@@ -42,6 +42,11 @@ impl Router {
         DONE
     }
 
+    /// An object listens to this event.
+    pub(super) fn heard(&self, id: &str) -> bool {
+        self.objects.values().any(|object| object.patterns.iter().any(|pattern| matches(pattern, id)))
+    }
+
     /// Sends an event to every object that listens, except those of the sender.
     pub(super) fn event(&mut self, sender: Option<u32>, id: &str, data: &Table) {
         let Ok(data) = blobmsg::encode(data) else { return };

@@ -166,7 +166,7 @@ fn command(about: &Table, names: &mut Mounts, plain: &Rc<Facets>) -> Option<Comm
 /// An event of USP; a plugin has other signals too.
 fn event(name: &str, about: &Value, names: &mut Mounts, plain: &Rc<Facets>) -> Option<Event> {
     let name = names.name(name.strip_suffix('!').is_some_and(is_name).then_some(name)?)?;
-    Some(Event { name, arguments: arguments(Some(about), plain) })
+    Some(Event { name, arguments: arguments(Some(about), plain), raised: None })
 }
 
 fn arguments(list: Option<&Value>, plain: &Rc<Facets>) -> Vec<Argument> {

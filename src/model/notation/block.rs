@@ -4,7 +4,7 @@ use super::head::{head, live};
 use super::row::{continue_row, item};
 use super::{MAX_LINE, MAX_LINES, Position, Reason, Words};
 use crate::model::schema::{Access, Kind, Live};
-use crate::model::source::{CommandSource, Condition, Each, Pipeline, Template, Text};
+use crate::model::source::{CommandSource, Condition, Each, Pipeline, Raised, Template, Text};
 
 /// A block of a mapping file.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ pub enum ItemKind {
     NewName(Text),
     /// `new before PREFIX`
     NewBefore(Text),
-    /// `NAME = ...`, `NAME() = ...`, `NAME! = agent`
+    /// `NAME = ...`, `NAME() = ...`, `NAME! = ...`
     Row(Row),
     /// `hide NAME`
     Hide(Text),
@@ -86,8 +86,8 @@ pub enum RowSourceText {
     Parameter(Vec<Pipeline>),
     /// Of a command.
     Command(CommandSource),
-    /// Of an event: the agent.
-    Event,
+    /// Of an event: the agent, or a ubus event.
+    Event(Option<Raised>),
 }
 
 /// Collects blocks while the lines of a file go by.

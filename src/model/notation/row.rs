@@ -6,7 +6,7 @@ use super::pipeline::{call, condition, pipeline, position, text, uci_name};
 use super::template::{is_name, pointer, template};
 use super::{MAX_PARTS, Reason, Words, shortened, unknown};
 use crate::model::schema::{Access, Kind};
-use crate::model::source::{CommandSource, Condition, Each, ElementKey, Pipeline, RowSource, Text};
+use crate::model::source::{CommandSource, Condition, Each, ElementKey, Pipeline, Raised, RowSource, Text};
 
 /// Reads a line of a block.
 pub(super) fn item(words: &mut Words<'static>) -> Result<ItemKind, Reason> {
@@ -199,8 +199,30 @@ fn command(words: &mut Words<'static>) -> Result<CommandSource, Reason> {
 }
 
 fn event(words: &mut Words<'static>) -> Result<RowSourceText, Reason> {
-    match words.need("agent")?.0 {
-        "agent" => Ok(RowSourceText::Event),
-        other => Err(unknown("what raises an event", other, "agent")),
+    match words.need("what raises it")?.0 {
+        "agent" => Ok(RowSourceText::Event(None)),
+        "event" => raised(words).map(|raised| RowSourceText::Event(Some(raised))),
+        other => Err(unknown("what raises an event", other, "agent, event PATTERN [ARGUMENT /POINTER]...")),
     }
+}
+
+/// `PATTERN [ARGUMENT /POINTER]...`
+fn raised(words: &mut Words<'static>) -> Result<Raised, Reason> {
+    let pattern = text(words, "the ubus event")?;
+    let mut given = Vec::new();
+    while words.peek().is_some() {
+        let argument = text(words, "the argument")?;
+        if !is_element_name(argument) {
+            return Err(format!("`{}` is no name of an argument", shortened(argument)));
+        }
+        let pointer = text(words, "the pointer into the event's data")?;
+        if !pointer.starts_with('/') {
+            return Err(format!("the pointer `{}` does not start with /", shortened(pointer)));
+        }
+        given.push((argument, pointer));
+        if given.len() > MAX_PARTS {
+            return Err(format!("more than {MAX_PARTS} arguments"));
+        }
+    }
+    Ok(Raised { pattern, given })
 }

@@ -94,7 +94,7 @@ fn vendor_rows_state_type_and_access() {
     assert_eq!(rows[0].declared, Some((Kind::UnsignedInt, Access::ReadWrite)));
     assert_eq!(rows[1].declared, Some((Kind::String, Access::ReadOnly)));
     assert_eq!((rows[2].declared, rows[2].replace, rows[3].replace), (None, false, true));
-    assert!(matches!(rows[4].source, RowSourceText::Event));
+    assert!(matches!(rows[4].source, RowSourceText::Event(None)));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Joins the blocks of the mapping with the facts of the standard.
 
-use super::{Access, Command, Event, Kind, Live, Object, ObjectId, Param, ParamSource, Schema, UniqueKey, scope};
+use super::{
+    Access, Argument, Command, Event, Kind, Live, Object, ObjectId, Param, ParamSource, Schema, UniqueKey, scope,
+};
 use crate::model::digest::{Digest, Element, ObjectFacts, ValueFacts};
 use crate::model::facets::Facets;
 use crate::model::notation::{Block, ItemKind, NotationError, ObjectBlock, Position, Row, RowSourceText};
-use crate::model::source::{CommandSource, Filter, Pipeline, Source, Text};
+use crate::model::source::{CommandSource, Filter, Pipeline, Raised, Source, Text};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -313,8 +315,12 @@ impl<'b, 'd> Builder<'b, 'd> {
             (Element::Command { asynchronous, input, output }, RowSourceText::Command(source)) => {
                 self.put_command(id, Command { name: row.name, asynchronous, input, output, source });
             }
-            (Element::Event(arguments), RowSourceText::Event) => {
-                self.put_event(id, Event { name: row.name, arguments });
+            (Element::Event(arguments), RowSourceText::Event(raised)) => {
+                let given = raised.iter().flat_map(|raised| &raised.given);
+                if let Some((name, _)) = given.clone().find(|(name, _)| arguments.iter().all(|a| *a.name != **name)) {
+                    return Err(format!("TR-181 2.19 gives `{}` no argument `{name}`", row.name));
+                }
+                self.put_event(id, row.name, arguments, raised)?;
             }
             _ => return Err(format!("`{}` is of another kind in the standard", row.name)),
         }
@@ -335,7 +341,11 @@ impl<'b, 'd> Builder<'b, 'd> {
                 let command = Command { name: row.name, asynchronous, input: Vec::new(), output: Vec::new(), source };
                 self.put_command(id, command);
             }
-            RowSourceText::Event => self.put_event(id, Event { name: row.name, arguments: Vec::new() }),
+            RowSourceText::Event(raised) => {
+                let given = raised.iter().flat_map(|raised| &raised.given);
+                let arguments = given.map(|(name, _)| Argument::text(name)).collect();
+                self.put_event(id, row.name, arguments, raised)?;
+            }
         }
         Ok(())
     }
@@ -362,9 +372,20 @@ impl<'b, 'd> Builder<'b, 'd> {
         put(&mut self.object(id).commands, command, |c| c.name);
     }
 
-    fn put_event(&mut self, id: ObjectId, mut event: Event) {
-        event.arguments.iter_mut().for_each(|argument| self.share(&mut argument.facets));
-        put(&mut self.object(id).events, event, |e| e.name);
+    fn put_event(
+        &mut self,
+        id: ObjectId,
+        name: Text,
+        mut arguments: Vec<Argument>,
+        raised: Option<Raised>,
+    ) -> Result<(), String> {
+        // The data of a ubus event does not say which row it is of.
+        if raised.is_some() && self.object(id).path.contains("{i}") {
+            return Err(format!("`{name}` of a row cannot be raised by a ubus event"));
+        }
+        arguments.iter_mut().for_each(|argument| self.share(&mut argument.facets));
+        put(&mut self.object(id).events, Event { name, arguments, raised: raised.map(Box::new) }, |e| e.name);
+        Ok(())
     }
 
     fn hide_object(&mut self, at: &Position, path: &str) {
@@ -377,6 +398,14 @@ impl<'b, 'd> Builder<'b, 'd> {
             self.draft(id).hidden = true;
             pending.extend_from_slice(&self.object(id).children);
         }
+    }
+}
+
+impl Argument {
+    /// A text of which nothing more is known.
+    fn text(name: &str) -> Self {
+        let ValueFacts { kind, facets, default, mandatory, .. } = ValueFacts::plain(Kind::String);
+        Self { name: name.into(), mandatory, kind, facets: facets.into(), default }
     }
 }
 

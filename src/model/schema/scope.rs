@@ -97,7 +97,7 @@ fn check_item(
                 row.template(object)?;
                 row.arguments(args)
             }
-            RowSourceText::Command(_) | RowSourceText::Event => Ok(()),
+            RowSourceText::Command(_) | RowSourceText::Event(_) => Ok(()),
         },
     }
 }
