@@ -64,6 +64,13 @@ impl Form {
     fn split(self, section: &Section, option: &str) -> Vec<String> {
         let words = |text: &str| text.split_whitespace().map(str::to_string).collect::<Vec<_>>();
         match (self, section.get(option)) {
+            (Self::Sent, stated) => {
+                let listed = match stated {
+                    Some(OptValue::One(text)) => words(text),
+                    _ => section.list(option).iter().map(|text| text.to_string()).collect(),
+                };
+                with_own(section, listed)
+            }
             (_, None) => Vec::new(),
             (Self::Raw, Some(_)) => {
                 let all = bytes(section.text(option).unwrap_or_default()).unwrap_or_default();
@@ -220,6 +227,23 @@ fn edit_list(
     Ok(())
 }
 
+/// Options of DHCP that have one of their own in UCI.
+const OWN: [(u16, &str); 3] = [(12, "hostname"), (60, "vendorid"), (61, "clientid")];
+
+/// The list, and what stands in options of its own and not in the list.
+fn with_own(section: &Section, mut all: Vec<String>) -> Vec<String> {
+    for (tag, name) in OWN {
+        let text = section.text(name).filter(|text| *text != "*");
+        let listed = all.iter().filter_map(|entry| Form::Sent.parse(entry)).any(|option| option.tag == tag);
+        let value = text.filter(|_| !listed).and_then(|text| match tag {
+            61 => bytes(text),
+            _ => Some(text.as_bytes().to_vec()),
+        });
+        all.extend(value.map(|value| format!("{tag}:{}", hex(&value))));
+    }
+    all
+}
+
 /// The name, class and identifier of the client have options of their own, which netifd's script puts before the list,
 /// and udhcpc sends the first: they are told the same.
 fn set_own(section: &Section, before: &[String], after: &[String], staging: &mut Staging) {
@@ -227,7 +251,7 @@ fn set_own(section: &Section, before: &[String], after: &[String], staging: &mut
         let mut found = all.iter().filter_map(|entry| Form::Sent.parse(entry)).filter(|option| option.tag == tag);
         found.find_map(|option| option.value)
     };
-    for (tag, name) in [(12, "hostname"), (60, "vendorid"), (61, "clientid")] {
+    for (tag, name) in OWN {
         let (old, new) = (of(before, tag), of(after, tag));
         if old == new {
             continue;
