@@ -46,6 +46,8 @@ table Device.Bridging.Bridge.{i}.Port.{i}.
   each option name
   each option ports
   each ubus netlink link /link key /dev where item /master == {name}
+  # A new one has a name of its own until it is said what it stands on.
+  new native bridge.ports
   let port = ubus netlink link /link[dev={key}]
 
   Enable         = native row.always
@@ -64,6 +66,7 @@ table Device.Bridging.Bridge.{i}.Port.{i}.
 
 object Device.Bridging.Bridge.{i}.Port.{i}.Stats.
   let stats = $port /statistics
+  let count = ubus netlink ethtool /ethtool[dev={key}]
 
   BytesSent                = $stats /tx_bytes
   BytesReceived            = $stats /rx_bytes
@@ -74,6 +77,12 @@ object Device.Bridging.Bridge.{i}.Port.{i}.Stats.
   DiscardPacketsSent       = $stats /tx_dropped
   DiscardPacketsReceived   = $stats /rx_dropped
   MulticastPacketsReceived = $stats /multicast
+  # Where the driver tells them apart.
+  UnicastPacketsSent       = $count /tx_unicast
+  UnicastPacketsReceived   = $count /rx_unicast
+  MulticastPacketsSent     = $count /tx_multicast
+  BroadcastPacketsSent     = $count /tx_broadcast
+  BroadcastPacketsReceived = $count /rx_broadcast
 
 table Device.Bridging.Bridge.{i}.VLAN.{i}.
   each uci network.bridge-vlan where option device == {name}
@@ -86,8 +95,10 @@ table Device.Bridging.Bridge.{i}.VLAN.{i}.
 # UCI lists a VLAN's ports as `lan1`, `lan1:t` (tagged) and `lan1:u*` (of untagged frames that come in).
 table Device.Bridging.Bridge.{i}.VLANPort.{i}.
   each native bridge.vlan_ports
+  # A new one is a section that netifd passes over until it is said which port is in which VLAN.
+  new native bridge.vlan_ports
 
   Enable   = native row.always
-  VLAN     = item /vlan | ref Device.Bridging.Bridge.{i}.VLAN.{i}.
-  Port     = item /port | ref Device.Bridging.Bridge.{i}.Port.{i}.
+  VLAN     = native bridge.vlan
+  Port     = native bridge.port
   Untagged = native bridge.untagged

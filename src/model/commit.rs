@@ -106,6 +106,7 @@ impl<B: Backend> Transaction<'_, B> {
     fn number_what_changed(&mut self) -> Vec<String> {
         // They stay: nothing is withdrawn.
         self.changes.created.clear();
+        self.changes.renamed.clear();
         let mut instances = self.model.instances.borrow_mut();
         for touched in &self.changes.packages {
             if let Some(read) = self.docs.read(&touched.name) {

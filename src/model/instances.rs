@@ -52,6 +52,15 @@ impl Instances {
         self.tables.get(table)?.by_key.get(key).map(|entry| entry.number)
     }
 
+    /// A thing is known by another key from now on, and keeps its number.
+    pub fn rename(&mut self, table: &str, old: &str, new: &str) {
+        let Some(numbers) = self.tables.get_mut(table) else { return };
+        if let Some(entry) = numbers.by_key.remove(old) {
+            numbers.by_key.insert(new.into(), entry);
+            self.dirty = true;
+        }
+    }
+
     /// Begins another round of looking: what is seen from now on is newer.
     pub fn next_tick(&mut self) {
         self.tick = self.tick.wrapping_add(1);

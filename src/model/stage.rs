@@ -11,12 +11,17 @@ use crate::usp::fault::{Code, Fault};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// A row that gets another key: its path, its key before and after.
+pub(super) type Renamed = (Box<str>, Box<str>, Box<str>);
+
 /// What a Rust function stages.
 #[derive(Debug, Default)]
 pub struct Staging {
     pub(super) edits: Vec<(Box<str>, Edit)>,
     /// Aliases the agent keeps itself: path and key of the row, and its Alias.
     pub(super) aliases: Vec<(Box<str>, Box<str>, Box<str>)>,
+    /// Rows that get another key: path, key now, key then.
+    pub(super) renamed: Vec<Rc<Renamed>>,
 }
 
 impl Staging {
@@ -38,6 +43,14 @@ impl Staging {
     pub(super) fn append(&mut self, mut other: Self) {
         self.edits.append(&mut other.edits);
         self.aliases.append(&mut other.aliases);
+        self.renamed.append(&mut other.renamed);
+    }
+
+    /// Gives the row of this path another key.
+    pub fn rename(&mut self, path: &str, old: &str, new: &str) {
+        if old != new {
+            self.renamed.push(Rc::new((path.into(), old.into(), new.into())));
+        }
     }
 
     /// Removes a section.

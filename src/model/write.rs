@@ -10,7 +10,7 @@ use super::mount;
 use super::read::keys;
 use super::resolve::{self, Node, Resolved, resolve, rights, unsupported};
 use super::schema::{Access, ObjectId, Param};
-use super::stage::{Gone, Staging, difference, new_row, remove, table_of};
+use super::stage::{Gone, Renamed, Staging, difference, new_row, remove, table_of};
 use super::{Everything, Model, Permit, Rights};
 use crate::backend::Backend;
 use crate::backend::uci::{Edit, OptValue, Package};
@@ -38,6 +38,8 @@ pub(super) struct Changes {
     /// Paths and keys of new rows.
     pub(super) created: Vec<Rc<(Box<str>, Box<str>)>>,
     pub(super) deleted: Vec<Rc<Gone>>,
+    /// Rows that got another key.
+    pub(super) renamed: Vec<Rc<Renamed>>,
     /// Rows whose unique keys may have changed: keys are unique only after the whole message.
     pub(super) keyed: order::Set<Box<str>>,
     /// What plugins are to do.
@@ -72,7 +74,7 @@ impl<B: Backend> Model<B> {
 impl<B: Backend> Drop for Transaction<'_, B> {
     /// Rows that were not committed were never there.
     fn drop(&mut self) {
-        self.withdraw(0);
+        self.withdraw(0, 0);
     }
 }
 
@@ -180,15 +182,18 @@ impl<B: Backend> Transaction<'_, B> {
             let before = to.0.packages.iter().find(|t| t.name == touched.name);
             self.docs.stage(&touched.name, before.map_or(&touched.shown, |t| &t.now).clone());
         }
-        self.withdraw(to.0.created.len());
+        self.withdraw(to.0.created.len(), to.0.renamed.len());
         self.changes = to.0;
     }
 
-    /// Gives back the numbers of rows created after the first so many.
-    fn withdraw(&self, kept: usize) {
+    /// Gives back the numbers of rows created after the first so many, and keys given after the first so many.
+    fn withdraw(&self, created: usize, renamed: usize) {
         let Ok(mut instances) = self.model.instances.try_borrow_mut() else { return };
-        for made in self.changes.created.iter().skip(kept).rev() {
+        for made in self.changes.created.iter().skip(created).rev() {
             instances.withdraw(table_of(&made.0), &made.1);
+        }
+        for change in self.changes.renamed.iter().skip(renamed).rev() {
+            instances.rename(table_of(&change.0), &change.2, &change.1);
         }
     }
 
@@ -273,6 +278,9 @@ impl<B: Backend> Transaction<'_, B> {
         for (path, key, alias) in staging.aliases {
             self.changes.aliases.insert(path, (key, alias));
         }
+        for change in staging.renamed {
+            self.rename(change);
+        }
         for (name, edit) in staging.edits {
             if self.docs.staged(&name).is_none() {
                 // A package whose file is not there yet, or that nobody asked for.
@@ -294,6 +302,19 @@ impl<B: Backend> Transaction<'_, B> {
         Ok(())
     }
 
+    /// What is known of a row by its key goes with it.
+    fn rename(&mut self, change: Rc<Renamed>) {
+        let (path, old, new) = &*change;
+        self.model.instances.borrow_mut().rename(table_of(path), old, new);
+        if let Some((key, _)) = self.changes.aliases.get_mut(path) {
+            key.clone_from(new);
+        }
+        for made in self.changes.created.iter_mut().filter(|made| made.0 == *path) {
+            *made = Rc::new((path.clone(), new.clone()));
+        }
+        self.changes.renamed.push(change);
+    }
+
     /// Stages a new instance with the standard's defaults.
     pub async fn create(&mut self, permit: &dyn Permit, table: &Node) -> Result<Node, Fault> {
         if !permit.object(&table.path).allow(Rights::OBJECT_ADD) {
@@ -302,10 +323,11 @@ impl<B: Backend> Transaction<'_, B> {
         if self.model.schema[table.object].mounted {
             return Ok(mount::write::new_row(table));
         }
-        let (staging, key) = self.evaluate(|eval| new_row(eval, table)).await?;
+        let (staging, key) = self.evaluate(|eval| new_row(eval, &refreshed(eval, table))).await?;
         self.apply(staging).await?;
         let made = self
             .evaluate(|eval| {
+                let table = refreshed(eval, table);
                 let rows = eval.rows(table.object, table.row.as_ref(), &table.path);
                 // A row made in a section without a name gets a key of its own.
                 let made = |r: &&Rc<Row>| *r.key == *key || r.section().is_some_and(|(_, s)| *s.name == *key);
@@ -442,5 +464,8 @@ fn refreshed_row(eval: &Eval<'_>, row: &Rc<Row>) -> Rc<Row> {
         }
     }
     let rows = eval.rows(row.object, parent.as_ref(), table_of(&row.path));
-    rows.iter().find(|r| r.key == row.key).unwrap_or(row).clone()
+    // One that got another key has its number still.
+    let same =
+        |r: &&Rc<Row>| r.key == row.key || (r.path == row.path && !rows.iter().any(|other| other.key == row.key));
+    rows.iter().find(same).unwrap_or(row).clone()
 }

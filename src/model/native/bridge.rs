@@ -1,23 +1,23 @@
 //! Bridge ports: what is plugged in, and which VLANs go through them.
 
 use super::link::port_path;
-use crate::backend::uci::{OptValue, Section};
+use crate::backend::uci::Section;
 use crate::backend::{Table, Value};
 use crate::model::eval::{Row, Scope};
-use crate::model::stage::Staging;
-use crate::model::value::truth;
-use crate::usp::fault::{Code, Fault};
 use std::rc::Rc;
 
-const VLANS: &str = "Device.Bridging.Bridge.{i}.VLAN.{i}.";
-const PORTS: &str = "Device.Bridging.Bridge.{i}.Port.{i}.";
+pub(super) const VLANS: &str = "Device.Bridging.Bridge.{i}.VLAN.{i}.";
+/// A port of a VLAN of which it is not said yet which it is: a section that netifd passes over. One of its own type
+/// would make the bridge filter.
+pub(super) const DRAFT: &str = "vlanport";
+pub(super) const PORTS: &str = "Device.Bridging.Bridge.{i}.Port.{i}.";
 
 /// The port is the bridge's own: it has its name.
 pub(super) fn management(scope: &Scope<'_>) -> Option<Value> {
     Some(Value::from(is_management(scope)))
 }
 
-fn is_management(scope: &Scope<'_>) -> bool {
+pub(super) fn is_management(scope: &Scope<'_>) -> bool {
     scope.let_text("name").as_deref() == Some(scope.key())
 }
 
@@ -32,7 +32,7 @@ pub(super) fn lower_layers(scope: &Scope<'_>) -> Option<Value> {
 }
 
 /// The rows of a table in a bridge.
-fn below(scope: &Scope<'_>, table: &str, bridge: &Rc<Row>) -> Vec<Rc<Row>> {
+pub(super) fn below(scope: &Scope<'_>, table: &str, bridge: &Rc<Row>) -> Vec<Rc<Row>> {
     let Some(table) = scope.eval.schema.find(table) else { return Vec::new() };
     let path = scope.eval.table_path(table, Some(bridge));
     scope.eval.rows(table, Some(bridge), &path).to_vec()
@@ -40,30 +40,40 @@ fn below(scope: &Scope<'_>, table: &str, bridge: &Rc<Row>) -> Vec<Rc<Row>> {
 
 /// A port as a VLAN lists it: its device, whether its frames are tagged, whether untagged ones belong to this VLAN. One
 /// without a mark is untagged, and they do.
-fn parse(entry: &str) -> (&str, bool, bool) {
+pub(super) fn parse(entry: &str) -> (&str, bool, bool) {
     match entry.split_once(':') {
         Some((device, marks)) => (device, marks.contains('t'), marks.contains('*')),
         None => (entry, false, true),
     }
 }
 
-fn entries(section: &Section) -> impl Iterator<Item = &str> {
+pub(super) fn entries(section: &Section) -> impl Iterator<Item = &str> {
     section.list("ports").iter().flat_map(|entry| entry.split_whitespace())
 }
 
-/// Every port of every VLAN of the bridge.
+/// Every port of every VLAN of the bridge, and those of which it is not said yet.
 pub(super) fn vlan_ports(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let mut ports = Vec::new();
     let Some(bridge) = scope.row else { return ports };
     for vlan in below(scope, VLANS, bridge) {
         let Some((_, section)) = vlan.section() else { continue };
         for entry in entries(section) {
-            let (device, tagged, _) = parse(entry);
-            let element = Table::default().with("vlan", &*vlan.key).with("port", device).with("tagged", tagged);
-            ports.push((format!("{}/{device}", vlan.key), Value::Table(element.with("section", &*section.name))));
+            ports.push((format!("{}/{}", vlan.key, parse(entry).0), element(&vlan.key, entry, section)));
         }
     }
+    let name = scope.let_text("name");
+    let drafts = scope.uci("network").into_iter().flat_map(|network| network.of_kind(DRAFT));
+    for draft in drafts.filter(|draft| draft.text("bridge") == name.as_deref()) {
+        let (vlan, port) = (draft.text("vlan").unwrap_or_default(), draft.text("port").unwrap_or_default());
+        ports.push((draft.name.to_string(), element(vlan, port, draft)));
+    }
     ports
+}
+
+fn element(vlan: &str, entry: &str, section: &Section) -> Value {
+    let (port, tagged, _) = parse(entry);
+    let element = Table::default().with("vlan", vlan).with("port", port).with("tagged", tagged);
+    Value::Table(element.with("section", &*section.name))
 }
 
 /// Frames of the VLAN leave the port without a tag.
@@ -72,19 +82,12 @@ pub(super) fn untagged(scope: &Scope<'_>) -> Option<Value> {
     Some(Value::from(tagged != Some(1)))
 }
 
-/// Writes the port's entry with or without `t`; what untagged frames belong to stays.
-pub(super) fn set_untagged(scope: &Scope<'_>, value: &str, staging: &mut Staging) -> Result<(), Fault> {
-    let member = |name| scope.item()?.as_table()?.get(name)?.as_str();
-    let refused = || Fault::new(Code::InternalError, "no such VLAN");
-    let (name, port) = (member("section").ok_or_else(refused)?, member("port").ok_or_else(refused)?);
-    let section = scope.uci("network").and_then(|package| package.section(name)).ok_or_else(refused)?;
-    let tag = if truth(value) == Some(true) { ":u" } else { ":t" };
-    let changed = entries(section).map(|entry| match parse(entry) {
-        (device, _, pvid) if device == port => [device, tag, if pvid { "*" } else { "" }].concat().into(),
-        _ => entry.into(),
-    });
-    staging.set("network", name, "ports", Some(OptValue::List(changed.collect())));
-    Ok(())
+/// The row of the bridge that the row of a VLAN's port names.
+pub(super) fn named(scope: &Scope<'_>, member: &str, table: &str) -> Option<Value> {
+    let key = scope.item()?.as_table()?.get(member)?.as_str()?;
+    let rows = below(scope, table, scope.row?.parent.as_ref()?);
+    let row = rows.iter().find(|row| &*row.key == key)?;
+    Some(Value::from(row.path.trim_end_matches('.')))
 }
 
 /// What a port lets in.

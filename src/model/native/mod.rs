@@ -1,6 +1,7 @@
 //! Mapping rows that need logic: one Rust function each, by the name the row gives.
 
 mod bridge;
+mod bridge_edit;
 mod cpu;
 mod device;
 mod dhcp_match;
@@ -67,10 +68,12 @@ pub type Delete = fn(&Scope<'_>, &mut Staging) -> Result<(), Fault>;
 #[rustfmt::skip]
 const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("bridge.frames", bridge::frames, None),
-    ("bridge.lower_layers", bridge::lower_layers, None),
+    ("bridge.lower_layers", bridge::lower_layers, Some(bridge_edit::set_lower_layers)),
     ("bridge.management", bridge::management, None),
-    ("bridge.pvid", bridge::pvid, None),
-    ("bridge.untagged", bridge::untagged, Some(bridge::set_untagged)),
+    ("bridge.port", |s| bridge::named(s, "port", bridge::PORTS), Some(bridge_edit::set_port)),
+    ("bridge.pvid", bridge::pvid, Some(bridge_edit::set_pvid)),
+    ("bridge.untagged", bridge::untagged, Some(bridge_edit::set_untagged)),
+    ("bridge.vlan", |s| bridge::named(s, "vlan", bridge::VLANS), Some(bridge_edit::set_vlan)),
     ("controller.untrusted", trust::untrusted, None),
     ("cpu.usage", cpu::usage, None),
     ("device.label_mac", device::label_mac, None),
@@ -268,6 +271,8 @@ const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
 
 /// Creation and deletion of rows.
 const MAKERS: &[(&str, Create, Delete)] = &[
+    ("bridge.ports", bridge_edit::create_port, bridge_edit::delete_port),
+    ("bridge.vlan_ports", bridge_edit::create_vlan_port, bridge_edit::delete_vlan_port),
     ("dhcp.options", dhcp_options::create, dhcp_options::delete),
     ("dhcp.six", ipv6_server::create, ipv6_server::delete),
     ("dns.forwarding", dns::create_forwarding, dns::delete),
