@@ -10,6 +10,7 @@ use ambiorix::{Mood, Plugin, WIFI};
 use scene::{SOON, Scene};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use usp_agent::backend::ubus::Client;
 use usp_agent::backend::{Table, Value};
 use usp_agent::demo::controller::{Controller, Operated, Trouble};
 use usp_agent::usp::endpoint_id::EndpointId;
@@ -243,6 +244,16 @@ fn what_a_message_did_before_it_failed_is_taken_back() {
         ];
         set(&mut controller, false, &seen).await.unwrap();
         assert_eq!(plugin.value("WiFi.Radio.1.", "Enable"), Some(Value::Int8(0)));
+        // The owner's dry run: nobody is told anything.
+        let (changes, _changed) = tokio::sync::mpsc::channel(8);
+        let (caller, driver) = Client::new(scene.router.socket(), SOON, changes);
+        tokio::task::spawn_local(driver.run());
+        let dry = Table::default().with("path", "Device.WiFi.Radio.1.Channel").with("value", "9").with("dry_run", true);
+        plugin.calls();
+        let (status, told) = caller.ask("usp-agent", "set", &dry, SOON).await.unwrap();
+        assert_eq!(status, 0, "{told:?}");
+        assert!(!plugin.calls().iter().any(|call| call.starts_with("_set")));
+        assert_eq!(plugin.value("WiFi.Radio.1.", "Channel"), Some(Value::Int32(13)));
     });
 }
 
@@ -505,6 +516,16 @@ fn a_large_answer_comes_in_fragments_and_a_wrong_one_is_none() {
             now.iter_mut().filter(|(path, _)| path.ends_with("BSSID")).for_each(|(_, v)| *v = "NeverEnding".into());
             now
         });
+        // All of it is too large for one message of the bus: it comes in parts.
+        plugin.be(Mood::TooLarge);
+        assert_eq!(controller.get(&["Device.WiFi."]).await.unwrap().len(), 29);
+        plugin.die();
+        plugin.appear();
+        scene.until_logged("event=part_by_part").await;
+        assert_eq!(
+            controller.value("Device.WiFi.AccessPoint.1.AssociatedDevice.1.SignalStrength").await.unwrap(),
+            "-50"
+        );
         // A silent one costs its own values only, once.
         plugin.be(Mood::Silent);
         let begun = std::time::Instant::now();

@@ -8,7 +8,7 @@ use crate::model::mount::{Described, flatten};
 use std::collections::BTreeMap;
 
 /// Milliseconds until a plugin that is on the bus and did not say what it supports is asked again.
-const AGAIN_MS: u64 = 15_000;
+const AGAIN_MS: u64 = 60_000;
 /// What Ambiorix says of an event itself; the other members of its data are USP's arguments.
 const ABOUT: [&str; 4] = ["path", "object", "eobject", "notification"];
 

@@ -170,9 +170,10 @@ impl Docs {
         }
     }
 
-    /// Asks for all of a mounted object at once: what is asked of it from here on is read from that.
+    /// Asks for all of a mounted object at once: what is asked of it from here on is read from that. Where that is too
+    /// much for one message of the bus, it is asked part by part.
     pub fn mounted_whole(&self, path: &str) {
-        if self.part_of_whole(path).is_none() {
+        if !self.whole.borrow().iter().any(|(whole, _)| path.starts_with(&**whole)) {
             let at = self.ask_plugin(path, Extent::Whole).and_then(|at| u16::try_from(at).ok());
             self.whole.borrow_mut().extend(at.map(|at| (path.into(), at)));
         }
@@ -181,7 +182,8 @@ impl Docs {
     fn part_of_whole(&self, path: &str) -> Option<usize> {
         let at = self.whole.borrow().iter().find(|(whole, _)| path.starts_with(&**whole)).map(|(_, at)| *at)?;
         self.touch(at);
-        Some(usize::from(at))
+        let at = usize::from(at);
+        (!matches!(self.answers.get(at), Some(Answer::Failed))).then_some(at)
     }
 
     fn ask_plugin(&self, path: &str, extent: Extent) -> Option<usize> {

@@ -53,6 +53,8 @@ pub enum Mood {
     Well,
     /// The DATA with the error code is lost.
     NoThird,
+    /// All of it is too large for a message.
+    TooLarge,
     /// More members are announced than come.
     WrongSize,
     /// Fragments without end.
@@ -381,9 +383,15 @@ impl Plugin {
         if self.world.mood.get() == Mood::Silent {
             return Outcome::Never;
         }
+        let depth = args.get("depth").and_then(Value::as_i64).unwrap_or(0);
+        let whole = depth < 0 || (method == "_get_supported" && args.get("first_level_only") != Some(&Value::Int8(1)));
+        if self.world.mood.get() == Mood::TooLarge && whole && rel.is_empty() {
+            let code = Table::default().with("amxd-error-code", 0);
+            return Outcome::DataAndStatus(vec![Table::default(), code], 0);
+        }
         let done = match method {
-            "_get" => self.get(&path, args.get("depth").and_then(Value::as_i64).unwrap_or(0)),
-            "_get_supported" => Ok((self.supported(), Table::default())),
+            "_get" => self.get(&path, depth),
+            "_get_supported" => Ok((self.supported(&path, args.get("first_level_only")), Table::default())),
             "_describe" => self.describe(&path),
             "_set" => self.set(&path, args),
             "_add" => self.add_row(&path, args),
@@ -454,11 +462,23 @@ impl Plugin {
         }
     }
 
-    fn supported(&self) -> Table {
+    /// With `first_level_only` the object in full, and of those in it that they are there.
+    fn supported(&self, path: &str, first_level_only: Option<&Value>) -> Table {
+        let first = first_level_only == Some(&Value::Int8(1));
+        let (own, own_row) = (path.to_owned(), format!("{path}{{i}}."));
         let strings = |list: &[String]| Value::Array(list.iter().map(|text| Value::from(text.as_str())).collect());
         let mut all = Table::default();
         // A hash table has no order.
         for object in self.world.model.borrow().iter().rev() {
+            let Some(below) = object.path.strip_prefix(path) else { continue };
+            let itself = object.path == own || object.path == own_row;
+            if first && !itself && below.replace(".{i}.", ".").trim_end_matches('.').contains('.') {
+                continue;
+            }
+            if first && !itself {
+                all = all.with(&object.path, Table::default().with("is_multi_instance", below.ends_with("{i}.")));
+                continue;
+            }
             let params = object.params.iter().map(|param| {
                 let about = Table::default().with("param_name", &*param.name).with("access", i32::from(param.writable));
                 let change = if param.has("volatile") { 2 } else { 1 };

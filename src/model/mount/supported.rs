@@ -5,7 +5,7 @@
 
 use super::{MAX_OBJECTS, Mounts, is_name};
 use crate::backend::amx::{self, Error};
-use crate::backend::{Backend, Table, Value};
+use crate::backend::{Backend, CallError, Table, Value};
 use crate::model::digest::{Digest, Element, ValueFacts};
 use crate::model::docs::together;
 use crate::model::facets::Facets;
@@ -30,11 +30,13 @@ pub(super) struct Supported {
 
 /// Asks a plugin what it supports; objects above come before those in them.
 pub(super) async fn ask<B: Backend>(backend: &B, object: &str) -> Result<Vec<Supported>, Error> {
-    let want = |table: Table, what: &str| table.with(what, true);
-    let args = ["functions", "parameters", "events"].into_iter().fold(Table::default(), want);
-    let reply = amx::reply(backend.call_all(object, "_get_supported", &args).await)?;
+    let told = match described(backend, object, "", false).await {
+        // It does not fit into one message of the bus.
+        Err(Error::Malformed | Error::Call(CallError::TooLarge)) => part_by_part(backend, object).await?,
+        told => told?,
+    };
     let mut all: Vec<Supported> =
-        reply.value.0.into_iter().filter_map(|(path, value)| Supported::of(object, &path, value)).collect();
+        told.0.into_iter().filter_map(|(path, value)| Supported::of(object, &path, value)).collect();
     order::sort_by(&mut all, |a, b| a.path.cmp(&b.path));
     if all.len() > MAX_OBJECTS {
         log::warn!("mount={object} event=left_out objects={} limit={MAX_OBJECTS}", all.len() - MAX_OBJECTS);
@@ -43,6 +45,28 @@ pub(super) async fn ask<B: Backend>(backend: &B, object: &str) -> Result<Vec<Sup
     let tables: Vec<&mut Supported> = all.iter_mut().filter(|one| one.path.ends_with("{i}.")).collect();
     together(tables.into_iter().map(|table| table.ask_for_keys(backend, object)).collect()).await;
     Ok(all)
+}
+
+async fn described<B: Backend>(backend: &B, object: &str, path: &str, first_level: bool) -> Result<Table, Error> {
+    let want = |table: Table, what: &str| table.with(what, true);
+    let args = ["functions", "parameters", "events"].into_iter().fold(Table::default(), want);
+    let args = args.with("rel_path", path).with("first_level_only", first_level);
+    amx::reply(backend.call_all(object, "_get_supported", &args).await).map(|reply| reply.value)
+}
+
+/// The root object, then what is in it one by one.
+async fn part_by_part<B: Backend>(backend: &B, object: &str) -> Result<Table, Error> {
+    log::info!("mount={object} event=part_by_part");
+    let Table(members) = described(backend, object, "", true).await?;
+    let itself = [format!("{object}."), format!("{object}.{{i}}.")];
+    let (mut own, parts): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|(path, _)| itself.iter().any(|known| **known == **path));
+    let rest = |path: &str| path.get(object.len() + 1..).unwrap_or_default().replace("{i}.", "");
+    let paths: Vec<String> = parts.iter().take(MAX_OBJECTS).map(|(path, _)| rest(path)).collect();
+    for part in together(paths.iter().map(|path| described(backend, object, path, false)).collect()).await {
+        own.extend(part?.0);
+    }
+    Ok(Table(own))
 }
 
 impl Supported {
