@@ -8,6 +8,7 @@ object Device.LocalAgent.
   SupportedProtocols                = agent localagent.SupportedProtocols
   AdvertisedDeviceSubtypes          = uci usp-agent.@localagent[0].AdvertisedDeviceSubtypes
   MaxSubscriptionChangeAdoptionTime = uci usp-agent.@localagent[0].MaxSubscriptionChangeAdoptionTime | default 5
+  SupportedThresholdOperator        = text Rise,Fall,Cross,Eq,NotEq
   SupportedFingerprintAlgorithms    = text SHA-1,SHA-256,SHA-384,SHA-512
   AddCertificate()                  = agent add_certificate
   # A change that cut off the controllers was undone: Packages, and Changes as lines `package.section.option: now -> before`.
@@ -120,6 +121,20 @@ table Device.LocalAgent.Subscription.{i}.
   TimeToLive            = option TimeToLive | default 0
   NotifRetry            = option NotifRetry | default 0
   NotifExpiration       = option NotifExpiration | default 0
+
+# A number that its controller is told of when it passes a limit.
+table Device.LocalAgent.Threshold.{i}.
+  each uci usp-agent.threshold
+
+  Alias             = native row.alias
+  Enable            = option Enable | default 0
+  OperatingMode     = option OperatingMode | default Normal
+  ReferencePath     = option ReferencePath
+  ThresholdParam    = option ThresholdParam
+  ThresholdOperator = option ThresholdOperator | default Rise | map Rise:Rise Fall:Fall Cross:Cross Eq:Eq NotEq:NotEq
+  ThresholdValue    = option ThresholdValue
+  Controller        = option controller | ref Device.LocalAgent.Controller.{i}.
+  Triggered!        = agent
 
 table Device.LocalAgent.Request.{i}.
   each agent request

@@ -8,6 +8,7 @@ use super::Agent;
 use super::pattern::{Pattern, template};
 use super::settings::Kind;
 use super::subscriptions::{Active, Subscriptions};
+use super::threshold::Threshold;
 use super::timers::Timer;
 use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
@@ -61,8 +62,8 @@ pub struct Watches {
 /// What a look found.
 #[derive(Debug, PartialEq, Eq)]
 enum Difference {
-    /// Object, name, value.
-    Value(String, String, String),
+    /// Object, name, the value before and the value now.
+    Value(String, String, String, String),
     Created(String, Vec<(Box<str>, String)>),
     Deleted(String),
 }
@@ -151,8 +152,8 @@ impl Watch {
                 match seen.get_mut(full.as_str()) {
                     Some(old) if *old == value => {}
                     Some(old) => {
-                        old.clone_from(&value);
-                        found.push(Difference::Value(object.path.clone(), name.to_string(), value));
+                        let before = std::mem::replace(old, value.clone());
+                        found.push(Difference::Value(object.path.clone(), name.to_string(), before, value));
                     }
                     // A parameter that was not there before has no value that changed.
                     None if room => {
@@ -212,6 +213,13 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn poll(&mut self) {
         self.watches.touch_polled();
         self.look().await;
+    }
+
+    /// Watches what subscriptions, thresholds and the owner of the router ask for.
+    pub(super) fn follow_watches(&mut self) {
+        let thresholds = self.settings.thresholds.iter().cloned().filter_map(Threshold::active);
+        let beside: Vec<_> = self.watched.active.iter().cloned().chain(thresholds).collect();
+        self.watches.follow(&self.subscriptions, &beside);
     }
 
     /// Reads what is marked and tells what differs.
@@ -302,8 +310,11 @@ impl<B: Backend> Agent<B> {
     }
 
     async fn tell_one(&mut self, active: &Active, difference: &Difference) {
+        if let (Some(threshold), Difference::Value(object, name, before, now)) = (&active.threshold, difference) {
+            return self.weigh(threshold, object, name, (before, now)).await;
+        }
         match (active.what.kind, difference) {
-            (Some(Kind::ValueChange), Difference::Value(object, name, value)) => {
+            (Some(Kind::ValueChange), Difference::Value(object, name, _, value)) => {
                 let change = ValueChange { param_path: format!("{object}{name}"), param_value: value.clone() };
                 self.notify(active, (object, name, Rights::PARAM_NOTIFY), Notification::ValueChange(change)).await;
             }
@@ -325,7 +336,7 @@ impl Difference {
     /// Tells it from others that one subscription may hear of twice.
     fn name(&self, kind: Option<Kind>) -> String {
         match self {
-            Self::Value(object, name, _) => format!("{object}{name}"),
+            Self::Value(object, name, ..) => format!("{object}{name}"),
             Self::Created(path, _) => format!("{path}+{}", kind == Some(Kind::ObjectCreation)),
             Self::Deleted(path) => format!("{path}-{}", kind == Some(Kind::ObjectDeletion)),
         }

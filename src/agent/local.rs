@@ -81,7 +81,7 @@ impl Watched {
         let active = |path: &str, kind| {
             let what = Subscription { kind: Some(kind), enable: true, ..Subscription::of_nobody() };
             let references = Pattern::parse(path).map(|pattern| (path.into(), pattern));
-            Rc::new(Active { what, references: references.into_iter().collect() })
+            Rc::new(Active { what, references: references.into_iter().collect(), threshold: None })
         };
         self.active = self.paths.keys().flat_map(|path| kinds.map(|kind| active(path, kind))).collect();
     }
@@ -188,7 +188,7 @@ impl<B: Backend> Agent<B> {
 
     async fn follow_watched(&mut self) {
         self.watched.follow();
-        self.watches.follow(&self.subscriptions, &self.watched.active);
+        self.follow_watches();
         match self.watched.paths.values().min() {
             Some(at) => self.timers.set(Timer::Watched, *at),
             None => self.timers.stop(&Timer::Watched),

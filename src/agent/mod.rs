@@ -27,6 +27,7 @@ mod settle;
 pub mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod threshold;
 pub mod timers;
 mod trial;
 pub mod trust;

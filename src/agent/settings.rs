@@ -3,6 +3,7 @@
 //! Read from the package after its short forms were expanded, and read again after every change.
 //! Links, brokers and transports are for `config`; unknown options are reported there.
 
+use super::threshold::Threshold;
 use super::trust::Trust;
 use crate::backend::uci::{Package, Section};
 use crate::calendar;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub subscriptions: Vec<Subscription>,
     /// Root objects that plugins answer for (`config mount`), each once.
     pub mounts: Vec<Box<str>>,
+    /// Enabled thresholds.
+    pub thresholds: Vec<Threshold>,
     /// Seconds after which a change that cut off the controllers is undone; 0 for never.
     pub confirm_window: u32,
 }
@@ -195,6 +198,7 @@ impl Settings {
                 .take(MAX_SUBSCRIPTIONS)
                 .map(Subscription::from_section)
                 .collect(),
+            thresholds: Threshold::all(package),
         }
     }
 

@@ -163,7 +163,7 @@ impl<B: Backend> Agent<B> {
         self.outbox.retain_subscriptions(|section| settings.subscription(section).is_some());
         self.set_expiries();
         self.follow_mounts().await;
-        self.watches.follow(&self.subscriptions, &self.watched.active);
+        self.follow_watches();
         self.follow_events();
         self.look().await;
     }

@@ -9,6 +9,7 @@ use super::handlers::readable;
 use super::notify::Notice;
 use super::pattern::{Pattern, template};
 use super::settings::{Kind, Settings, Subscription};
+use super::threshold::Threshold;
 use super::timers::Timer;
 use crate::backend::Backend;
 use crate::calendar;
@@ -25,6 +26,8 @@ pub struct Active {
     pub what: Subscription,
     /// What it says of paths, parsed; references that are no paths are left out.
     pub references: Vec<(Box<str>, Pattern)>,
+    /// It watches for a threshold, and tells of nothing else.
+    pub(super) threshold: Option<Threshold>,
 }
 
 /// All enabled subscriptions by section.
@@ -78,7 +81,7 @@ impl Active {
             }
             Some((text.clone(), pattern?))
         });
-        Self { what: subscription.clone(), references: references.collect() }
+        Self { what: subscription.clone(), references: references.collect(), threshold: None }
     }
 }
 

@@ -326,6 +326,21 @@ pub const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "threshold",
+        object: "Device.LocalAgent.Threshold.{i}.",
+        doc: "a number that a controller is told of when it passes a limit",
+        options: &[
+            required(row("controller", Section("controller"), "", "Controller", "who is told")),
+            row("Enable", Bool, "0", "Enable", "1 looks at it"),
+            ALIAS,
+            row("OperatingMode", Word(&["Normal", "Single"]), "Normal", "OperatingMode", "Single switches it off once it has told"),
+            row("ReferencePath", Text, "", "ReferencePath", "the object, or a search for some"),
+            row("ThresholdParam", Text, "", "ThresholdParam", "the parameter in it"),
+            row("ThresholdOperator", Word(&["Rise", "Fall", "Cross", "Eq", "NotEq"]), "Rise", "ThresholdOperator", "which way over the limit counts"),
+            row("ThresholdValue", Text, "", "ThresholdValue", "the limit, a whole number"),
+        ],
+    },
+    Kind {
         name: "role",
         object: "Device.LocalAgent.ControllerTrust.Role.{i}.",
         doc: "a named set of permissions; `full`, `readonly` and `untrusted` are there without a section",

@@ -20,12 +20,18 @@ use crate::usp::wire::msg::add_resp::{CreatedObjectResult, ParameterError};
 use crate::usp::wire::msg::response::RespType;
 use crate::usp::wire::msg::{Add, AddResp};
 
+const THRESHOLDS: &str = "Device.LocalAgent.Threshold.";
+
 /// Answers an Add.
 pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: Add) -> Outcome {
-    let subscribes =
-        request.create_objs.iter().any(|object| object.obj_path.starts_with(SUBSCRIPTIONS.trim_end_matches('.')));
-    let owned = if subscribes { owned(agent, asker, &request).await? } else { Vec::new() };
-    let mut adding = Adding { schema: agent.model.schema(), transaction: agent.model.begin(), asker, owned };
+    let adds = |table: &str| request.create_objs.iter().any(|o| o.obj_path.starts_with(table.trim_end_matches('.')));
+    let owned = if adds(SUBSCRIPTIONS) { owned(agent, asker, &request).await? } else { Vec::new() };
+    let controller = match adds(THRESHOLDS) && !asker.is_owner() {
+        true => agent.controller_path(&asker.endpoint_id).await,
+        false => None,
+    };
+    let mut adding =
+        Adding { schema: agent.model.schema(), transaction: agent.model.begin(), asker, owned, controller };
     let mut results = Vec::new();
     for object in &request.create_objs {
         for outcome in adding.create_all(object).await {
@@ -79,6 +85,8 @@ struct Adding<'a, B: Backend> {
     transaction: Transaction<'a, B>,
     asker: &'a Asker,
     owned: Vec<(&'static str, String)>,
+    /// The row of the controller that asks.
+    controller: Option<String>,
 }
 
 impl<B: Backend> Adding<'_, B> {
@@ -120,6 +128,10 @@ impl<B: Backend> Adding<'_, B> {
                 let assigned = self.transaction.assign(&object, name, value).await;
                 assigned.map_err(|fault| Failure::of(&object.path, fault))?;
             }
+        }
+        if let (THRESHOLDS, Some(path)) = (&*table.path, &self.controller) {
+            let assigned = self.transaction.assign(&object, "Controller", path.trim_end_matches('.')).await;
+            assigned.map_err(|fault| Failure::of(&object.path, fault))?;
         }
         let mut param_errs = self.set(&object, settings).await.map_err(|failure| failure.refused_in(named))?;
         let added = self.transaction.add_staged(access, &mut object).await;

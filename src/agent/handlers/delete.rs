@@ -68,7 +68,7 @@ async fn remove<B: Backend>(
     Ok(removal)
 }
 
-/// An instance; with a controller go its subscriptions (TP-469 1.78), whoever may delete those.
+/// An instance; with a controller go its subscriptions (TP-469 1.78) and thresholds, whoever may delete those.
 async fn remove_one<B: Backend>(
     transaction: &mut Transaction<'_, B>,
     asker: &Asker,
@@ -77,9 +77,12 @@ async fn remove_one<B: Backend>(
     let row = object.path.strip_prefix(CONTROLLERS).and_then(|rest| rest.strip_suffix('.'));
     if row.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit())) {
         let recipient = object.path.trim_end_matches('.');
-        let path = format!("Device.LocalAgent.Subscription.[Recipient==\"{recipient}\"].");
-        for subscription in transaction.objects(&Everything, &path).await? {
-            transaction.delete(&Everything, &subscription).await?;
+        for (table, whose) in [("Subscription", "Recipient"), ("Threshold", "Controller")] {
+            let path = format!("Device.LocalAgent.{table}.[{whose}==\"{recipient}\"].");
+            // A model without thresholds has no such table.
+            for row in transaction.objects(&Everything, &path).await.unwrap_or_default() {
+                transaction.delete(&Everything, &row).await?;
+            }
         }
     }
     transaction.delete(&*asker.access, object).await

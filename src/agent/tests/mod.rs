@@ -89,6 +89,18 @@ table Device.LocalAgent.Subscription.{i}.
   NotifRetry            = option NotifRetry | default 0
   NotifExpiration       = option NotifExpiration | default 0
 
+table Device.LocalAgent.Threshold.{i}.
+  each uci usp-agent.threshold
+  Alias             = option Alias
+  Enable            = option Enable | default 0
+  OperatingMode     = option OperatingMode | default Normal
+  ReferencePath     = option ReferencePath
+  ThresholdParam    = option ThresholdParam
+  ThresholdOperator = option ThresholdOperator | default Rise
+  ThresholdValue    = option ThresholdValue
+  Controller        = option controller | ref Device.LocalAgent.Controller.{i}.
+  Triggered!        = agent
+
 table Device.LocalAgent.Request.{i}.
   each agent request
   Originator = agent request.Originator

@@ -84,6 +84,36 @@ fn what_no_event_tells_of_is_polled_and_only_while_somebody_wants_it() {
 }
 
 #[test]
+fn a_threshold_is_told_of_once_it_is_passed() {
+    let all = "Device.LocalAgent.Threshold.*.Triggered!";
+    let threshold = "config threshold 't'\n\toption controller 'acs'\n\toption Enable '1'\n\t\
+        option ReferencePath 'Device.DeviceInfo.'\n\toption ThresholdParam 'UpTime'\n\t\
+        option ThresholdValue '100'\n\toption OperatingMode 'Single'\n";
+    let mut bench = Bench::new(&format!("{}{threshold}", subscription("e", "Event", all, "")));
+    let up = |bench: &mut Bench, seconds: u32| {
+        bench.router.set_answer("system", "info", &serde_json::json!({"uptime": seconds}));
+        bench.pass(10_100);
+        bench.told()
+    };
+    assert!(up(&mut bench, 99).is_empty());
+    assert_eq!(up(&mut bench, 100), ["e event Device.LocalAgent.Threshold.1.Triggered!"]);
+    // Single: it has told.
+    assert!(up(&mut bench, 10).is_empty() && up(&mut bench, 200).is_empty());
+    let package = bench.router.package_text("usp-agent").unwrap();
+    assert!(package.contains("option Enable '0'"), "{package}");
+    // A controller's own: whose it is follows from who asks.
+    let given =
+        [("Enable", "true", true), ("ReferencePath", "Device.DeviceInfo.", true), ("ThresholdParam", "UpTime", true)];
+    let more = [("ThresholdOperator", "Fall", true), ("ThresholdValue", "50", true)];
+    bench.response(add(false, "Device.LocalAgent.Threshold.", &[&given[..], &more[..]].concat()));
+    bench.pass(10_100);
+    assert_eq!(up(&mut bench, 50), ["e event Device.LocalAgent.Threshold.2.Triggered!"]);
+    assert!(up(&mut bench, 40).is_empty());
+    assert!(up(&mut bench, 60).is_empty());
+    assert_eq!(up(&mut bench, 20), ["e event Device.LocalAgent.Threshold.2.Triggered!"]);
+}
+
+#[test]
 fn rows_that_come_and_go_are_told_with_their_keys() {
     let created = subscription("c", "ObjectCreation", "Device.LocalAgent.Subscription.", "");
     let deleted = subscription("d", "ObjectDeletion", "Device.LocalAgent.Subscription.*.", "");

@@ -3,6 +3,7 @@
 mod bridge;
 mod bridge_edit;
 mod cpu;
+mod ddns;
 mod device;
 mod dhcp_match;
 mod dhcp_options;
@@ -76,6 +77,10 @@ const VALUES: &[(&str, Read, Option<Write>)] = &[
     ("bridge.vlan", |s| bridge::named(s, "vlan", bridge::VLANS), Some(bridge_edit::set_vlan)),
     ("controller.untrusted", trust::untrusted, None),
     ("cpu.usage", cpu::usage, None),
+    ("ddns.check", ddns::check, Some(ddns::set_check)),
+    ("ddns.name", ddns::name, Some(ddns::set_name)),
+    ("ddns.retry", ddns::retry, Some(ddns::set_retry)),
+    ("ddns.services", ddns::services, None),
     ("device.label_mac", device::label_mac, None),
     ("dhcp.chaddr", dhcp_match::chaddr, Some(dhcp_match::set_chaddr)),
     ("dhcp.chaddr_mask", dhcp_match::chaddr_mask, Some(dhcp_match::set_chaddr_mask)),
@@ -195,6 +200,7 @@ const ROWS: &[(&str, Rows)] = &[
     ("bridge.vlan_ports", bridge::vlan_ports),
     ("certificate.bundles", security::bundles),
     ("certificate.certificates", security::certificates),
+    ("ddns.servers", ddns::servers),
     ("dhcp.clients", leases::clients),
     ("dhcp.options", dhcp_options::rows),
     ("dhcp.received", dhcp_options::received),
@@ -225,6 +231,7 @@ const ROWS: &[(&str, Rows)] = &[
 const FILTERS: &[(&str, FilterFn, Option<Back>)] = &[
     ("certificate.issuer", trust::issuer, None),
     ("certificate.serial", trust::serial, None),
+    ("ddns.since_start", ddns::since_start, None),
     ("dhcp.interface", ipv6_server::interface, Some(ipv6_server::set_interface)),
     ("device.bare_mac", device::bare_mac, None),
     ("device.oui", device::oui, None),

@@ -2,6 +2,7 @@
 
 use crate::backend::{Table, Value};
 use crate::model::eval::Scope;
+use crate::order;
 
 /// Processes that are shown: each costs a file, and a router runs about a hundred.
 const MAX_PROCESSES: usize = 256;
@@ -13,7 +14,7 @@ const HWMON: &str = "/sys/class/hwmon";
 /// A row per process, oldest numbers first. Its number is the row's too: it comes and goes too often to be kept.
 pub(super) fn processes(scope: &Scope<'_>) -> Vec<(String, Value)> {
     let mut numbers: Vec<u32> = scope.list("/proc").unwrap_or_default().iter().filter_map(|n| n.parse().ok()).collect();
-    numbers.sort_unstable();
+    order::sort_by_key(&mut numbers, |number| *number);
     numbers.truncate(MAX_PROCESSES);
     numbers.into_iter().map(|number| (format!(":{number}"), Value::Null)).collect()
 }
