@@ -22,6 +22,8 @@
 
 #[path = "mapping/case.rs"]
 mod case;
+#[path = "mapping/forbidden.rs"]
+mod forbidden;
 #[path = "mapping/play.rs"]
 mod play;
 

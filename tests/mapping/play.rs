@@ -83,6 +83,18 @@ impl Player {
         self.fixture.journal()
     }
 
+    /// Every object there is, with the path the schema knows it by.
+    pub(crate) fn objects(&self) -> Vec<(String, String)> {
+        let reading = at_once(self.model.get(&Owner, &["Device."], 0));
+        let objects = reading.results.into_iter().next().unwrap().unwrap();
+        objects.into_iter().map(|object| (object.path.clone(), template(&object.path))).collect()
+    }
+
+    /// The outcome of a Set of one parameter: see [`Self::writing`].
+    pub(crate) fn try_to_set(&mut self, path: &str, value: &str) -> Vec<String> {
+        self.writing(|player| player.set(&[(path, value)]))
+    }
+
     fn step(&mut self, step: &Step) -> Vec<String> {
         let (verb, rest) = step.lines[0].split_once(' ').unwrap_or((&step.lines[0], ""));
         let pairs = || {
@@ -214,6 +226,12 @@ impl Player {
         }
         Ok(lines)
     }
+}
+
+/// A path with `{i}` for each instance number.
+fn template(path: &str) -> String {
+    let steps = path.split('.').map(|step| if step.parse::<u32>().is_ok() { "{i}" } else { step });
+    steps.collect::<Vec<_>>().join(".")
 }
 
 fn told(outcome: Result<Vec<String>, Fault>) -> Vec<String> {
