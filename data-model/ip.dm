@@ -25,6 +25,19 @@ object Device.IP.Diagnostics.
   IPv4ServerSelectionDiagnosticsSupported = list /proc/sys/net/ipv4 | exists
   IPv6ServerSelectionDiagnosticsSupported = list /proc/sys/net/ipv6 | exists
   ServerSelectionDiagnostics()            = operation server_selection
+  IPv4DownloadDiagnosticsSupported        = list /proc/sys/net/ipv4 | exists
+  IPv6DownloadDiagnosticsSupported        = list /proc/sys/net/ipv6 | exists
+  DownloadTransports                      = text HTTP
+  DownloadDiagnosticMaxConnections        = text 8
+  # As many as there are seconds in the longest test.
+  DownloadDiagnosticsMaxIncrementalResult = text 999
+  DownloadDiagnostics()                   = operation download
+  IPv4UploadDiagnosticsSupported          = list /proc/sys/net/ipv4 | exists
+  IPv6UploadDiagnosticsSupported          = list /proc/sys/net/ipv6 | exists
+  UploadTransports                        = text HTTP
+  UploadDiagnosticsMaxConnections         = text 8
+  UploadDiagnosticsMaxIncrementalResult   = text 999
+  UploadDiagnostics()                     = operation upload
 
 live ubus network.interface dump on event network.interface
 

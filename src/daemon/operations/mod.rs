@@ -7,7 +7,9 @@ use crate::agent::handlers::operate;
 use crate::agent::requests::Outcome;
 use crate::backend::{Backend, Router};
 use crate::model::{Model, mount};
+use crate::mtp::http::{Client, Login};
 use crate::usp::fault::{Code, Fault};
+use arguments::Arguments;
 use interface::Interface;
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,9 +25,11 @@ pub mod interface;
 pub mod ip_ping;
 pub mod neighboring_wifi;
 pub mod ns_lookup;
+pub mod packet_capture;
 pub mod self_test;
 pub mod server_selection;
 pub mod socket;
+pub mod throughput;
 pub mod trace_route;
 pub mod udp_echo;
 
@@ -119,6 +123,26 @@ async fn prepare(operation: Operation, model: &Model<Router>) -> Result<Work, Fa
             let device = interface.find().await?.device;
             Ok(server_selection::run(&server_selection::Request::from_input(&input, device)).await.output())
         }),
+        "download" | "upload" => {
+            let upload = &*name == "upload";
+            let direction = if upload { throughput::Direction::Upload } else { throughput::Direction::Download };
+            Box::pin(async move {
+                let device = interface.find().await?.device;
+                let request = throughput::Request::from_input(direction, &input, device, Client::default())?;
+                Ok(throughput::run(&request).await)
+            })
+        }
+        "packet_capture" => {
+            let given = Arguments(&input);
+            let [username, password] = ["Username", "Password"].map(|name| given.text(name).to_owned());
+            let is_given = !username.is_empty() || !password.is_empty();
+            let login = is_given.then_some(Login { username, password });
+            Box::pin(async move {
+                let device = interface.find().await?.device;
+                let client = Client { login, ..Client::default() };
+                packet_capture::run(&packet_capture::Request::from_input(&input, device, client)?).await
+            })
+        }
         "ns_lookup" => {
             let resolver = model.backend().read("/etc/resolv.conf").await.unwrap_or_default();
             Box::pin(async move {
