@@ -7,6 +7,7 @@ object Device.
   FactoryReset()       = agent factory_reset
   ScheduleTimer()      = agent schedule_timer
   SelfTestDiagnostics() = operation self_test
+  PacketCaptureDiagnostics() = operation packet_capture
   Boot!                = agent
 
 object Device.DeviceInfo.

@@ -27,6 +27,7 @@ object Device.IP.Diagnostics.
   ServerSelectionDiagnostics()            = operation server_selection
   IPv4DownloadDiagnosticsSupported        = list /proc/sys/net/ipv4 | exists
   IPv6DownloadDiagnosticsSupported        = list /proc/sys/net/ipv6 | exists
+  IPLayerCapacitySupported                = text 0
   DownloadTransports                      = text HTTP
   DownloadDiagnosticMaxConnections        = text 8
   # As many as there are seconds in the longest test.

@@ -6,6 +6,7 @@ mod scene;
 
 use scene::{SOON, Scene};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -215,5 +216,54 @@ fn an_interface_is_restarted_also_where_netifd_has_no_word_for_it() {
         controller.set(&lan, &[("Enable", "false")]).await.unwrap();
         controller.operate(&format!("{lan}Reset()"), "", &[]).await.unwrap();
         assert_eq!(*new.borrow(), ["restart"]);
+    });
+}
+
+/// A server that sends a file of this length to each of so many connections, or takes what they bring.
+fn http_server(length: usize, connections: usize) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for _ in 0..connections {
+        let listener = listener.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                tcp.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            if head.starts_with(b"PUT ") {
+                tcp.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+                tcp.read_exact(&mut vec![0; length]).unwrap();
+                tcp.write_all(b"HTTP/1.1 204 Done\r\n\r\n").unwrap();
+            } else {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                tcp.write_all(head.as_bytes()).unwrap();
+                tcp.write_all(&vec![0; length]).unwrap();
+            }
+        });
+    }
+    port
+}
+
+#[test]
+fn files_come_and_go_over_http() {
+    play(|scene, mut controller| async move {
+        let _it_runs = &scene;
+        let url = format!("http://127.0.0.1:{}/file", http_server(200_000, 2));
+        let input = [("DownloadURL", &*url), ("NumberOfConnections", "2"), ("EnablePerConnectionResults", "1")];
+        start(&mut controller, "Device.IP.Diagnostics.DownloadDiagnostics()", "down", &input).await;
+        let output = end(&mut controller, "down").await.unwrap();
+        assert_eq!((&*output["Status"], &*output["IPAddressUsed"]), ("Complete", "127.0.0.1"));
+        assert!(output["PerConnectionResult.2.TestBytesReceived"].parse::<u32>().unwrap() > 200_000);
+        let url = format!("http://127.0.0.1:{}/file", http_server(100_000, 1));
+        let input = [("UploadURL", &*url), ("TestFileLength", "100000")];
+        start(&mut controller, "Device.IP.Diagnostics.UploadDiagnostics()", "up", &input).await;
+        let output = end(&mut controller, "up").await.unwrap();
+        assert_eq!((&*output["Status"], &*output["TestBytesSent"]), ("Complete", "100000"));
+        let input = [("UploadURL", "ftp://127.0.0.1/file"), ("TestFileLength", "1")];
+        start(&mut controller, "Device.IP.Diagnostics.UploadDiagnostics()", "ftp", &input).await;
+        assert_eq!(end(&mut controller, "ftp").await, Err(7027));
     });
 }

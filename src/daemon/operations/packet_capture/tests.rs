@@ -58,7 +58,8 @@ fn packets_are_kept_until_the_time_is_over() {
         let file = folder.path().join("capture.pcap");
         assert_eq!(value(&output, "PacketCaptureResult.1.FileLocation"), format!("file://{}", file.display()));
         assert_eq!(std::fs::read(file).unwrap(), bytes[..bytes.len() - 50], "no half packet");
-        let times = ["StartTime", "EndTime"].map(|name| value(&output, &format!("PacketCaptureResult.1.{name}")).to_owned());
+        let times =
+            ["StartTime", "EndTime"].map(|name| value(&output, &format!("PacketCaptureResult.1.{name}")).to_owned());
         assert!(times[0] < times[1], "{times:?}");
         let args = std::fs::read_to_string(folder.path().join("args")).unwrap();
         let device = folder.path().display();
@@ -72,12 +73,15 @@ fn enough_is_enough() {
         let folder = Scratch::new("capture");
         let bytes = [header(), packet(60), packet(60), packet(60)].concat();
         let packets = 24 + 2 * 76;
-        for (limit, size, count) in [(("PacketCount", "2"), packets, "2"), (("ByteCount", "200"), packets, "2"), (("ByteCount", "23"), 0, "0")] {
+        for (limit, size, count) in
+            [(("PacketCount", "2"), packets, "2"), (("ByteCount", "200"), packets, "2"), (("ByteCount", "23"), 0, "0")]
+        {
             let output = run(&request(&folder, &bytes, "exec sleep 60", &[limit])).await.unwrap();
             assert_eq!(value(&output, "PacketCaptureResult.1.Count"), count, "{limit:?}");
             assert_eq!(std::fs::metadata(folder.path().join("capture.pcap")).unwrap().len(), size, "{limit:?}");
         }
-        let all = Request::from_input(&[("ByteCount".into(), "4000000000".into())], None, Client::default()).ok().unwrap();
+        let all =
+            Request::from_input(&[("ByteCount".into(), "4000000000".into())], None, Client::default()).ok().unwrap();
         assert_eq!((all.bytes, all.duration, all.packets), (MAX_BYTES, DURATION, u32::MAX));
     });
 }
@@ -106,7 +110,10 @@ fn what_tcpdump_refuses_is_told() {
 fn what_cannot_be_asked_is_refused() {
     for (name, text) in [("Format", "pcapng"), ("FileTarget", "ftp://192.0.2.1/x")] {
         let input = [(name.to_owned(), text.to_owned())];
-        assert_eq!(Request::from_input(&input, None, Client::default()).err().unwrap().code, Code::InvalidCommandArguments);
+        assert_eq!(
+            Request::from_input(&input, None, Client::default()).err().unwrap().code,
+            Code::InvalidCommandArguments
+        );
     }
 }
 

@@ -122,7 +122,10 @@ fn a_file_comes_over_every_connection() {
         assert!(number(&output, "TotalBytesReceived") >= 300_000, "{output:?}");
         let under_full = number(&output, "TestBytesReceivedUnderFullLoading");
         assert!(under_full <= number(&output, "TestBytesReceived"));
-        assert_eq!((value(&output, "PerConnectionResult.4.ROMTime"), value(&output, "IncrementalResult.1.EndTime")), ("-", "-"));
+        assert_eq!(
+            (value(&output, "PerConnectionResult.4.ROMTime"), value(&output, "IncrementalResult.1.EndTime")),
+            ("-", "-")
+        );
         let heads = got.lock().unwrap().0.clone();
         assert!(heads.len() == 3 && heads.iter().all(|head| head.starts_with("GET /file?size=1 HTTP/1.1\r\n")));
         assert!(!heads.concat().contains("Authorization"));
@@ -133,7 +136,8 @@ fn a_file_comes_over_every_connection() {
 fn a_test_by_time_ends_in_time_and_is_told_in_parts() {
     run_now(async {
         let (port, _) = server(Server::Endless).await;
-        let more = [("NumberOfConnections", "2"), ("TimeBasedTestDuration", "9"), ("TimeBasedTestMeasurementInterval", "9")];
+        let more =
+            [("NumberOfConnections", "2"), ("TimeBasedTestDuration", "9"), ("TimeBasedTestMeasurementInterval", "9")];
         let asked = Request {
             duration: Some(Duration::from_millis(600)),
             interval: Some(Duration::from_millis(200)),
@@ -144,7 +148,8 @@ fn a_test_by_time_ends_in_time_and_is_told_in_parts() {
         assert!((Duration::from_millis(600)..Duration::from_millis(3000)).contains(&begun.elapsed()));
         assert_eq!(value(&output, "Status"), "Complete");
         assert_eq!(value(&output, "IncrementalResult.4.EndTime"), "-");
-        let parts: Vec<u64> = (1..=3).map(|row| number(&output, &format!("IncrementalResult.{row}.TestBytesReceived"))).collect();
+        let parts: Vec<u64> =
+            (1..=3).map(|row| number(&output, &format!("IncrementalResult.{row}.TestBytesReceived"))).collect();
         let all = number(&output, "TestBytesReceivedUnderFullLoading");
         assert!(parts.iter().all(|part| *part > 0) && parts.iter().sum::<u64>() <= all, "{parts:?} of {all}");
         assert_eq!(value(&output, "IncrementalResult.1.EndTime"), value(&output, "IncrementalResult.2.StartTime"));
@@ -210,7 +215,10 @@ fn what_cannot_be_asked_is_refused() {
         Request::from_input(Direction::Download, &input, None, Client::default()).err().unwrap()
     };
     let ftp = refused("ftp://192.0.2.1/file", "1");
-    assert_eq!((ftp.code, &*ftp.text), (Code::InvalidCommandArguments, "DownloadURL: FTP is not supported, only HTTP is"));
+    assert_eq!(
+        (ftp.code, &*ftp.text),
+        (Code::InvalidCommandArguments, "DownloadURL: FTP is not supported, only HTTP is")
+    );
     assert_eq!(refused("http:/", "1").code, Code::InvalidCommandArguments);
     assert_eq!(refused("http://192.0.2.1/", "9").code, Code::InvalidCommandArguments);
 }
