@@ -192,8 +192,8 @@ fn change(
     if entries(to).any(|entry| parse(entry).0 == port && !is_own(entry)) {
         return Err(refused("the port is in this VLAN already"));
     }
-    let elsewhere = |vlan: &Section| entries(vlan).any(|e| parse(e).0 == port && parse(e).2);
-    let pvid = match entries(to).find(|entry| is_own(entry)) {
+    let elsewhere = |vlan: &Section| vlan.name != here.name && entries(vlan).any(|e| parse(e).0 == port && parse(e).2);
+    let pvid = match entries(to).find(|entry| is_own(entry) && port == old_port) {
         Some(entry) => parse(entry).2,
         None => !tagged && !vlans(package, section).any(elsewhere),
     };
