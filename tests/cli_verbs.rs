@@ -239,6 +239,27 @@ fn what_goes_on_is_printed_as_it_comes() {
 }
 
 #[test]
+fn a_report_is_one_archive_without_secrets() {
+    Scene::play(|mut scene| async move {
+        let more = "config mqtt 'm'\n\toption Password 'hunter22'\n\toption Enable '0'\n\toption BrokerAddress 'b'\n
+config controller 'far'\n\toption EndpointID 'self::far'\n\toption url 'mqtt://u:hunter22@127.0.0.1:1'\n";
+        let _controller = connected(&mut scene, more).await;
+        let file = scene.router.state_dir().with_extension("tar.gz");
+        let (path, config) = (file.to_str().unwrap().to_owned(), scene.router.config_dir());
+        let said = shown(&scene, &["diag", &path, "--config-dir", config.to_str().unwrap()]).await;
+        assert!(said.contains("look before you share"), "{said}");
+        let list = Command::new("tar").args(["tzvf", &path]).output().unwrap();
+        assert!(list.status.success(), "{list:?}");
+        let unpacked = Command::new("tar").args(["xzOf", &path]).output().unwrap();
+        let text = String::from_utf8(unpacked.stdout).unwrap();
+        for expected in ["usp-agent 0.", "config mqtt 'm'", "\"controllers\"", "\"links_up\"", "Demo Router"] {
+            assert!(text.contains(expected), "`{expected}` is not in\n{text}");
+        }
+        assert!(!text.contains("hunter22"), "{text}");
+    });
+}
+
+#[test]
 fn subscriptions_roles_and_reload() {
     Scene::play(|mut scene| async move {
         let more = "config controller 'new'\n\toption EndpointID 'self::new'\n\toption url 'listen ws://127.0.0.1:0/'\n

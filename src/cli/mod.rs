@@ -17,7 +17,9 @@ mod confirm;
 pub mod coverage;
 mod del;
 mod demo;
+mod diag;
 mod get;
+mod import;
 mod logger;
 pub mod mapping;
 mod operate;
@@ -108,6 +110,8 @@ const VERBS: &[Verb] = &[
     verb("confirm", "", "keep a change on trial", confirm::FLAGS, confirm::confirm),
     verb("revert", "", "undo a change on trial", confirm::FLAGS, confirm::revert),
     verb("reload", "", "read the configuration again", confirm::FLAGS, reload::run),
+    verb("diag", "[FILE]", "one archive to attach to a report", diag::FLAGS, diag::run),
+    verb("import", "FILE", "take over the configuration of an obuspa", import::FLAGS, import::run),
     Verb {
         name: "demo",
         words: "",
@@ -246,18 +250,4 @@ fn usage(text: &str) -> Exit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_help_names_every_command_and_every_option() {
-        let all = overview();
-        for verb in VERBS {
-            assert!(all.contains(&format!("usp-agent {} ", verb.name)), "{}", verb.name);
-            for flag in verb.flags {
-                assert!(help_of(verb).contains(&format!("--{}", flag.name)));
-            }
-        }
-        assert!(all.lines().all(|line| line.len() <= 100), "too wide:\n{all}");
-    }
-}
+mod tests;

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use crate::backend::fixture::answer_name;
 use crate::backend::ubus::json;
-use crate::backend::uci::{OptValue, Package, name::is_secret, write::write};
+use crate::backend::uci::name::{is_secret, is_secret_option, without_login};
+use crate::backend::uci::{OptValue, Package, write::write};
 use crate::backend::{Backend, FileError, Table};
 
 /// What stands for a secret; long enough for a WPA passphrase.
@@ -164,13 +165,17 @@ async fn record_leaf(router: &impl Backend, path: &str, folder: &Path) -> io::Re
     }
 }
 
-fn masked_package(package: &Package) -> Package {
+/// The package without its secrets.
+pub(super) fn masked_package(package: &Package) -> Package {
     let mut package = package.clone();
-    let options = package.sections.iter_mut().flat_map(|section| &mut section.options);
-    for option in options.filter(|option| is_secret(&option.name)) {
-        match &mut option.value {
-            OptValue::One(text) => *text = MASK.into(),
-            OptValue::List(items) => items.iter_mut().for_each(|item| *item = MASK.into()),
+    for section in &mut package.sections {
+        for option in &mut section.options {
+            let secret = is_secret_option(&section.kind, &option.name);
+            let masked = |text: &str| if secret { MASK.into() } else { without_login(text).into() };
+            match &mut option.value {
+                OptValue::One(text) => *text = masked(text),
+                OptValue::List(items) => items.iter_mut().for_each(|item| *item = masked(item)),
+            }
         }
     }
     package
@@ -203,6 +208,8 @@ mod tests {
         let wireless = json!({"radio0": {"interfaces": [{"config": {"ssid": "home", "key": "hunter22"}}]}});
         router.set_answer("network.wireless", "status", &wireless);
         let text = "config wifi-iface\n\toption ssid home\n\toption key hunter22\n\toption auth_secret hunter22\n";
+        let agent = "config controller 'a'\n\toption url 'mqtt://u:hunter22@h'\nconfig challenge 'c'\n\toption Value hunter22\n";
+        router.set_package("usp-agent", agent).unwrap();
         router.set_package("wireless", text).unwrap();
         router.set_file("/proc/uptime", "1 2\n");
         router.set_file("/tmp/sysinfo/model", "X\n");
@@ -236,6 +243,8 @@ mod tests {
         now(record(&router, &now(Wanted::of(&router)), dir.path())).unwrap();
         let uci = dir.read("uci/wireless");
         let json = dir.read("ubus/network.wireless/status.json");
+        let agent = dir.read("uci/usp-agent");
+        assert!(!agent.contains("hunter22") && agent.contains("(secret)@h"), "{agent}");
         assert!(!uci.contains("hunter22") && uci.matches(MASK).count() == 2 && uci.contains("home"), "{uci}");
         assert!(!json.contains("hunter22") && json.contains(MASK) && json.contains("home"), "{json}");
     }

@@ -1,5 +1,7 @@
 //! What libuci accepts as a name, a type and a value, and the name it gives an anonymous section.
 
+use std::borrow::Cow;
+
 /// A section or option name: `[A-Za-z0-9_]+`.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_name_byte)
@@ -29,6 +31,21 @@ pub fn is_secret(name: &str) -> bool {
     exact.contains(&bare) || words.iter().any(|word| name.contains(word))
 }
 
+/// Whether this option of a section of this type holds one: beside those names, what proves a person to be himself.
+pub fn is_secret_option(kind: &str, option: &str) -> bool {
+    is_secret(option) || (kind, option) == ("challenge", "Value")
+}
+
+/// An address without the user and password in it: `mqtt://(secret)@host`.
+pub fn without_login(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    match rest.get(..host).and_then(|before| before.rfind('@')).and_then(|at| rest.get(at..)) {
+        Some(host) => format!("{scheme}://(secret){host}").into(),
+        None => text.into(),
+    }
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
@@ -53,6 +70,15 @@ mod tests {
         assert_eq!(&*anonymous(2, "zone"), "cfg02dc81");
         assert_eq!(&*anonymous(3, "device"), "cfg030f15");
         assert_eq!(&*anonymous(7, "route"), "cfg07c8b4");
+    }
+
+    #[test]
+    fn an_address_keeps_its_login_to_itself() {
+        assert_eq!(without_login("mqtt://u:p@ss@h:1883/a@b"), "mqtt://(secret)@h:1883/a@b");
+        assert_eq!(without_login("listen ws://u@[::]:1"), "listen ws://(secret)@[::]:1");
+        assert_eq!(without_login("ws://h/a@b"), "ws://h/a@b");
+        assert_eq!(without_login("a@b"), "a@b");
+        assert!(is_secret_option("challenge", "Value") && !is_secret_option("role", "Value"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::commit::{Change, MAX_JOURNAL, fault, read_file};
 use super::journal::{self, Entry};
-use super::name::is_secret;
+use super::name::{is_secret_option, without_login};
 use super::parse::{MAX_PACKAGE, parse};
 use super::store::{Store, failed};
 use super::{Error, OptValue, Package, Section};
@@ -153,7 +153,7 @@ fn options(name: &str, before: &Section, after: &Section, lines: &mut Vec<String
     for option in gone.chain(&after.options) {
         let (old, new) = (before.get(&option.name), after.get(&option.name));
         if old != new {
-            let hidden = is_secret(&option.name);
+            let hidden = is_secret_option(&after.kind, &option.name);
             let (old, new) = (shown(old, hidden), shown(new, hidden));
             lines.push(format!("{name}.{}.{}: {old} -> {new}", after.name, option.name));
         }
@@ -164,7 +164,7 @@ fn shown(value: Option<&OptValue>, hidden: bool) -> String {
     match value {
         None => "-".into(),
         Some(_) if hidden => "(secret)".into(),
-        Some(OptValue::One(text)) => text.to_string(),
+        Some(OptValue::One(text)) => without_login(text).into_owned(),
         Some(OptValue::List(items)) => items.join(" "),
     }
 }
