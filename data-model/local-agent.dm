@@ -14,6 +14,7 @@ object Device.LocalAgent.
   # A change that cut off the controllers was undone: Packages, and Changes as lines `package.section.option: now -> before`.
   X_USPAGENT_ChangeReverted!        = agent
   Periodic!                         = agent
+  TransferComplete!                 = agent
 
 table Device.LocalAgent.MTP.{i}.
   each uci usp-agent.mtp
@@ -96,6 +97,9 @@ object Device.LocalAgent.Controller.{i}.MTP.{i}.UDS.
 object Device.LocalAgent.Controller.{i}.MTP.{i}.STOMP.
   Reference   = option stomp | ref Device.STOMP.Connection.{i}.
   Destination = option Destination | own-id
+
+object Device.LocalAgent.Controller.{i}.TransferCompletePolicy.
+  ResultTypeFilter = option ResultTypeFilter | default Both
 
 table Device.LocalAgent.Controller.{i}.BootParameter.{i}.
   each uci usp-agent.boot_parameter where option controller == {parent.key}

@@ -82,8 +82,11 @@ object Device.Syslog.Action.{i}.LogRemote.
 object Device.DeviceInfo.
   let logfile         = uci system.@system[0].log_file
 
-  ActiveFirmwareImage = text running | ref Device.DeviceInfo.FirmwareImage.{i}.
-  BootFirmwareImage   = text running | ref Device.DeviceInfo.FirmwareImage.{i}.
+  ActiveFirmwareImage = agent localagent.ActiveFirmwareImage | default first | ref Device.DeviceInfo.FirmwareImage.{i}.
+  # What was to be booted last, also where that failed.
+  BootFirmwareImage   = agent localagent.BootFirmwareImage | default first | ref Device.DeviceInfo.FirmwareImage.{i}.
+  # agent::firmware::windows::MAX_WINDOWS
+  MaxNumberOfActivateTimeWindows = text 5
 
 table Device.DeviceInfo.VendorLogFile.{i}.
   each $logfile
@@ -99,17 +102,24 @@ table Device.DeviceInfo.VendorConfigFile.{i}.
   # sysupgrade keeps the folder.
   UseForBackupRestore = text 1
 
-# The one image that runs; a second slot is nothing every router has.
+# Two rows, whatever the router has: the image that runs, and the one that was downloaded into memory. Once that is
+# activated (sysupgrade) its row is the active one.
 table Device.DeviceInfo.FirmwareImage.{i}.
-  each text running
+  each text first
+  each agent firmware
   let release = ubus system board /release
 
-  Name      = $release /distribution
-           or file /etc/os-release | line NAME= | unquote
-  Version   = $release /version
-           or file /etc/os-release | line VERSION= | unquote
-  Available = text 1
-  Status    = text Active
+  Name           = agent firmware.Name
+                or $release /distribution
+                or file /etc/os-release | line NAME= | unquote
+  Version        = agent firmware.Version
+                or $release /version
+                or file /etc/os-release | line VERSION= | unquote
+  Available      = agent firmware.Available | default 1
+  Status         = agent firmware.Status | default Active
+  BootFailureLog = agent firmware.BootFailureLog
+  Download()     = agent firmware_download
+  Activate()     = agent firmware_activate
 
 table Device.LEDs.LED.{i}.
   each list /sys/class/leds

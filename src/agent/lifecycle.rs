@@ -103,8 +103,10 @@ impl<B: Backend> Agent<B> {
         let text = |wanted: Kept| kept.iter().find(|(name, _)| *name == wanted).map_or("", |(_, text)| text.as_str());
         self.resume_trial(text(Kept::Trial)).await;
         self.restore_requests(text(Kept::Requests));
+        let ended = self.resume_firmware(text(Kept::Firmware)).await;
         self.challenges.load(text(Kept::Challenges), self.now.monotonic_ms);
-        self.boot(Boot::load(text(Kept::Boot)).unwrap_or(boot), text(Kept::Version)).await;
+        self.boot(Boot::load(text(Kept::Boot)).unwrap_or(boot), text(Kept::Version), ended.updated).await;
+        self.tell_ended(ended).await;
         self.outbox.load(text(Kept::Notifications), self.now.monotonic_ms);
         let settings = self.settings.clone();
         for controller in settings.controllers.iter().filter(|c| c.enable && !c.on_boarded) {
@@ -119,9 +121,9 @@ impl<B: Backend> Agent<B> {
         facts.set("localagent", "", "SoftwareVersion", env!("CARGO_PKG_VERSION"));
     }
 
-    async fn boot(&mut self, boot: Boot, version_before: &str) {
+    async fn boot(&mut self, boot: Boot, version_before: &str, activated: bool) {
         let version = self.value("Device.DeviceInfo.SoftwareVersion").await;
-        let updated = !version_before.is_empty() && version_before.trim_end() != version;
+        let updated = activated || !version_before.is_empty() && version_before.trim_end() != version;
         self.actions.push(super::Action::Keep(Kept::Boot, String::new()));
         if version_before.trim_end() != version {
             self.actions.push(super::Action::Keep(Kept::Version, version));

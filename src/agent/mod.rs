@@ -12,6 +12,7 @@ pub mod challenges;
 pub mod changes;
 pub mod channels;
 mod commands;
+pub mod firmware;
 pub mod handlers;
 mod introduce;
 pub mod lifecycle;
@@ -29,6 +30,7 @@ pub mod subscriptions;
 mod tests;
 mod threshold;
 pub mod timers;
+pub mod transfers;
 mod trial;
 pub mod trust;
 
@@ -75,6 +77,8 @@ pub enum Kept {
     Challenges,
     /// A change that waits to be confirmed.
     Trial,
+    /// Firmware images, and what is under way with them.
+    Firmware,
     /// The instance numbers; given to the model by who makes it.
     Instances,
 }
@@ -243,6 +247,7 @@ pub struct Agent<B: Backend> {
     challenges: challenges::Challenges,
     timers: Timers,
     trial: Option<trial::Trial>,
+    firmware: firmware::Firmware,
     /// The controller whose message is being handled.
     asking: Option<Rc<str>>,
     dice: notify::Dice,
@@ -280,6 +285,7 @@ impl<B: Backend> Agent<B> {
             challenges: challenges::Challenges::default(),
             timers: Timers::default(),
             trial: None,
+            firmware: firmware::Firmware::default(),
             asking: None,
             dice,
             after: settle::After::default(),
@@ -327,7 +333,7 @@ impl<B: Backend> Agent<B> {
                 self.changed(&change).await;
             }
             Input::Event { object, name, params } => self.event(&object, &name, params.into_iter().collect()).await,
-            Input::OperationDone { request, outcome } => self.after.finished.push((request, outcome)),
+            Input::OperationDone { request, outcome } => self.operation_done(request, outcome).await,
             Input::Wake => self.wake().await,
             Input::WakeTook(ms) => self.look_took(ms),
             Input::ConfigChanged => self.config_changed().await,
@@ -356,6 +362,7 @@ impl<B: Backend> Agent<B> {
                 Timer::Probe => self.probe(),
                 Timer::Undo => self.undo().await,
                 Timer::Watched => self.expire_watched().await,
+                Timer::Firmware => self.firmware_due().await,
             }
         }
     }

@@ -140,10 +140,17 @@ impl<B: Backend> Agent<B> {
     /// Asks a request to end. It ends with OperationComplete and 7023.
     pub(super) fn cancel_request(&mut self, id: u32) -> Result<(), Fault> {
         let none = || Fault::new(Code::CommandFailure, "there is no such request");
-        let request = self.requests.rows.get_mut(&id).ok_or_else(none)?;
-        request.canceling = true;
+        let request = self.requests.rows.get(&id).ok_or_else(none)?;
+        let due = request.due.is_some();
+        let waits = match self.cancel_activation(id) {
+            Some(canceled) => canceled.map(|()| true)?,
+            None => due,
+        };
+        if let Some(request) = self.requests.rows.get_mut(&id) {
+            request.canceling = true;
+        }
         self.model.facts().set(FACTS, &id.to_string(), "Status", "Canceling");
-        if request.due.is_some() {
+        if waits {
             self.after.finished.push((id, canceled()));
         } else {
             self.after.actions.push(Action::CancelOperation(id));
@@ -181,7 +188,7 @@ impl<B: Backend> Agent<B> {
         self.tell_owner("operation_complete", told);
     }
 
-    async fn operation_complete(&mut self, origin: &Origin, outcome: Outcome) {
+    pub(super) async fn operation_complete(&mut self, origin: &Origin, outcome: Outcome) {
         let response = match outcome {
             Ok(output) => OperationResp::ReqOutputArgs(OutputArgs { output_args: output.into_iter().collect() }),
             Err(fault) => OperationResp::CmdFailure(CommandFailure {

@@ -4,6 +4,7 @@
 //! Links, brokers and transports are for `config`; unknown options are reported there.
 
 use super::threshold::Threshold;
+use super::transfers::Transfers;
 use super::trust::Trust;
 use crate::backend::uci::{Package, Section};
 use crate::calendar;
@@ -66,6 +67,8 @@ pub struct Controller {
     pub boot_parameters: Vec<Box<str>>,
     /// The controller has taken the agent in; no OnBoardRequest at start.
     pub on_boarded: bool,
+    /// Which ends of transfers it wants to hear of.
+    pub transfers: Transfers,
     /// Seconds after an answered OnBoardRequest until the next while not on-boarded; 0 for none.
     pub on_boarding_restart: u32,
     /// Connect records are sent to it (some controllers crash on them).
@@ -234,6 +237,7 @@ impl Controller {
             allow_unencrypted: truth(section, "AllowUnencrypted", false),
             boot_parameters: boot_parameters(package, &section.name),
             on_boarded: truth(section, "OnBoardingComplete", true),
+            transfers: Transfers::parse(section.text("ResultTypeFilter").unwrap_or_default()),
             on_boarding_restart: number(section, "OnBoardingRestartTime").unwrap_or(0),
             connect_record: !oktopus,
             hold_notify: if oktopus { OKTOPUS_HOLD } else { 0 },

@@ -34,6 +34,8 @@ pub enum Timer {
     Undo,
     /// When something is no longer watched for the owner.
     Watched,
+    /// When a firmware image may be activated, or should be by now.
+    Firmware,
 }
 
 impl Timer {
@@ -53,6 +55,7 @@ impl Timer {
             Self::Probe => "probe",
             Self::Undo => "undo",
             Self::Watched => "watched",
+            Self::Firmware => "firmware",
         }
     }
 }

@@ -59,6 +59,10 @@ impl Daemon {
 
     async fn spawn(&mut self, operation: Operation) {
         log::info!("request={} operation={} event=started", operation.request, operation.path);
+        // sysupgrade saves the state as it is on flash now.
+        if &*operation.name == "firmware_activate" {
+            self.save_numbers();
+        }
         self.operations.spawn(operation, self.agent.model()).await;
     }
 
@@ -104,6 +108,7 @@ pub(super) fn document(kept: Kept) -> &'static str {
         Kept::Requests => "requests",
         Kept::Challenges => "challenges",
         Kept::Trial => "trial",
+        Kept::Firmware => "firmware",
         Kept::Instances => "instances",
     }
 }

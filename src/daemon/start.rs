@@ -5,6 +5,7 @@ use super::control::Control;
 use super::identity;
 use super::links::Links;
 use super::operations::Operations;
+use super::operations::ground::Ground;
 use super::perform::document;
 use super::{Daemon, Failure, MAX_CHANGES, Options};
 use crate::agent::{Agent, Boot, Input, Kept};
@@ -28,7 +29,8 @@ use tokio::task::spawn_local;
 /// What the data model shows instead of the short forms of the agent's package.
 const VIEW: View = View { package: config::PACKAGE, expand: config::expand, expand_section: config::expand_section };
 /// Everything that is kept.
-const KEPT: [Kept; 6] = [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests, Kept::Challenges, Kept::Trial];
+const KEPT: [Kept; 7] =
+    [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests, Kept::Challenges, Kept::Trial, Kept::Firmware];
 
 impl Daemon {
     /// Starts everything; the first records go out when the first link is up.
@@ -52,7 +54,7 @@ impl Daemon {
         let own_id = identity::endpoint_id(&model, &store).await?;
         let clock = Clock::new();
         let (links, link_events) = Links::new(clock.for_tls());
-        let (operations, done) = Operations::new();
+        let (operations, done) = Operations::new(Ground { root: root.clone(), clock: clock.for_tls() });
         let control = Control::of(model.backend());
         say_who(&model, &own_id);
         let mut daemon = Self {

@@ -22,6 +22,7 @@ use crate::backend::ubus::message::status;
 use crate::backend::uci::{Package, parse};
 
 mod changes;
+mod firmware;
 
 /// `> path` and the file's text, one after the other.
 const FILES: &str = include_str!("router/files.txt");
@@ -61,6 +62,7 @@ impl Router {
         let folder = std::env::temp_dir().join(format!("usp-agent-router-{}-{number}", std::process::id()));
         let mut answers = serde_json::from_str(ANSWERS).map_err(io::Error::other)?;
         changes::complete_devices(&mut answers);
+        firmware::complete(&mut answers);
         write_files(&folder, &answers)?;
         let (bus, driver) = Bus::bind(&folder.join("ubus.sock"))?;
         let world = World {
@@ -229,6 +231,7 @@ impl World {
         match (object, method) {
             ("system", "info") => self.tick(),
             ("system", "reboot") => self.reboots.set(self.reboots.get() + 1),
+            ("system", "validate_firmware_image") => return self.validate_image(args),
             _ => {}
         }
         let answers = self.answers.borrow();
@@ -301,6 +304,7 @@ fn write_files(folder: &Path, answers: &Json) -> io::Result<()> {
         write(&folder.join(path), &format!("{text}\n"))?;
     }
     fs::create_dir_all(folder.join("state"))?;
+    firmware::write_files(folder)?;
     let devices = answers.pointer("/network.device/status/?name").and_then(Json::as_object);
     for (name, device) in devices.into_iter().flatten() {
         write_device(&folder.join("root/sys/class/net").join(name), device)?;

@@ -110,8 +110,9 @@ impl Player {
             },
             "answer" => self.set_answer(rest),
             "fact" => {
-                let [table, key, name, value] = rest.splitn(4, ' ').collect::<Vec<_>>()[..] else { panic!("{rest}") };
-                self.model.facts().set(table, key.trim_matches('-'), name, value);
+                let mut words = rest.splitn(4, ' ');
+                let [table, key, name] = std::array::from_fn(|_| words.next().unwrap());
+                self.model.facts().set(table, key.trim_matches('-'), name, words.next().unwrap_or_default());
             }
             "get" => return told(self.get(&Owner, rest)),
             "peek" => return told(self.get(&Everything, rest)),

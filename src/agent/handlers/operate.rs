@@ -90,13 +90,17 @@ impl Call<'_> {
 
     /// A row in the Request table (R-OPR.0).
     pub fn start<B: Backend>(&self, agent: &mut Agent<B>) -> Result<u32, Fault> {
-        let origin = Origin {
+        agent.start_request(self.origin())
+    }
+
+    /// Who asked for what.
+    pub fn origin(&self) -> Origin {
+        Origin {
             endpoint_id: self.asker.endpoint_id.clone(),
             object: self.invocation.object.path.as_str().into(),
             command: self.invocation.name.clone(),
             key: self.command_key.into(),
-        };
-        agent.start_request(origin)
+        }
     }
 
     /// The input argument called `name`.

@@ -2,6 +2,7 @@
 
 mod access;
 mod challenges;
+mod firmware;
 mod lifecycle;
 mod local;
 mod messages;
@@ -43,10 +44,21 @@ object Device.DeviceInfo.
   HostName        = uci system.@system[0].hostname
   UpTime          = ubus system info /uptime
 
+object Device.DeviceInfo.
+  ActiveFirmwareImage = agent localagent.ActiveFirmwareImage | ref Device.DeviceInfo.FirmwareImage.{i}.
+
+table Device.DeviceInfo.FirmwareImage.{i}.
+  each agent firmware
+  Status         = agent firmware.Status
+  BootFailureLog = agent firmware.BootFailureLog
+  Download()     = agent firmware_download
+  Activate()     = agent firmware_activate
+
 object Device.LocalAgent.
   EndpointID      = agent localagent.EndpointID
   SoftwareVersion = agent localagent.SoftwareVersion
   UpTime          = agent localagent.UpTime
+  TransferComplete! = agent
   AddCertificate() = agent add_certificate
   Periodic!       = agent
   X_USPAGENT_ChangeReverted! = agent

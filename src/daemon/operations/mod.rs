@@ -10,6 +10,7 @@ use crate::model::{Model, mount};
 use crate::mtp::http::{Client, Login};
 use crate::usp::fault::{Code, Fault};
 use arguments::Arguments;
+use ground::Ground;
 use interface::Interface;
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,6 +21,8 @@ use tokio::task::{AbortHandle, spawn_local};
 
 pub mod arguments;
 pub mod dns;
+pub mod firmware;
+pub mod ground;
 pub mod icmp;
 pub mod interface;
 pub mod ip_ping;
@@ -52,19 +55,20 @@ pub struct Done {
 pub struct Operations {
     running: HashMap<u32, AbortHandle>,
     done: Sender<Done>,
+    ground: Ground,
 }
 
 impl Operations {
     /// None runs yet; what ends is told on the receiver.
-    pub fn new() -> (Self, Receiver<Done>) {
+    pub fn new(ground: Ground) -> (Self, Receiver<Done>) {
         let (done, ended) = mpsc::channel(MAX_DONE);
-        (Self { running: HashMap::new(), done }, ended)
+        (Self { running: HashMap::new(), done, ground }, ended)
     }
 
     /// Starts an operation of the mapping (`operation NAME`).
     pub async fn spawn(&mut self, operation: Operation, model: &Model<Router>) {
         let request = operation.request;
-        let (done, work) = (self.done.clone(), prepare(operation, model).await);
+        let (done, work) = (self.done.clone(), prepare(operation, &self.ground, model).await);
         let task = spawn_local(async move {
             let outcome = match work {
                 Ok(work) => work.await,
@@ -100,10 +104,13 @@ impl Operations {
 type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// Reads what an operation needs of the model; everything that takes time is left to its work.
-async fn prepare(operation: Operation, model: &Model<Router>) -> Result<Work, Fault> {
+async fn prepare(operation: Operation, ground: &Ground, model: &Model<Router>) -> Result<Work, Fault> {
     let Operation { name, path, input, .. } = operation;
     if &*name == operate::MOUNTED {
         return by_plugin(path, input, model);
+    }
+    if let Some(step) = firmware::Step::of(&name, &input, ground, model).await {
+        return Ok(Box::pin(step?.run()));
     }
     let interface = Interface::asked(&input, model).await?;
     Ok(match &*name {

@@ -1,0 +1,121 @@
+//! Download(): the file comes, is looked at, and waits to be activated.
+
+use super::super::handlers::operate::{Call, Reply};
+use super::super::requests::{Operation, Outcome};
+use super::super::transfers::Transfer;
+use super::super::{Action, Agent};
+use super::{Download, Slot, Staged, Status, failure};
+use crate::backend::Backend;
+use crate::usp::fault::{Code, Fault};
+
+/// Characters of Name.
+const MAX_NAME: usize = 64;
+/// What the digests of TLS do not know.
+const UNKNOWN_DIGEST: &str = "SHA-224";
+
+/// Begins a download.
+pub(in super::super) fn download<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
+    let target = call.row().and_then(Slot::parse).ok_or_else(|| failure("there is no such image"))?;
+    let given = |name: &str| call.argument(name).unwrap_or_default().to_owned();
+    let activates = matches!(given("AutoActivate").as_str(), "true" | "1");
+    agent.firmware.must_be_idle()?;
+    if target == agent.firmware.active && !activates {
+        return Err(failure("the running image is replaced with AutoActivate only; use the other FirmwareImage"));
+    }
+    let (algorithm, checksum) = (given("CheckSumAlgorithm"), given("CheckSum"));
+    if !checksum.is_empty() && (algorithm.is_empty() || algorithm == UNKNOWN_DIGEST) {
+        let text = "CheckSumAlgorithm must be SHA-1, SHA-256, SHA-384 or SHA-512 for a CheckSum";
+        return Err(Fault::new(Code::InvalidCommandArguments, text));
+    }
+    let request = call.start(agent)?;
+    let started = agent.now.clock_is_set.then(|| agent.now.unix_ms.div_euclid(1000));
+    let (origin, url) = (call.origin(), given("URL"));
+    agent.firmware.staged = Staged { target, status: Status::Downloading, ..Staged::default() };
+    agent.firmware.download =
+        Some(Download { request, origin, url, algorithm, checksum, activates, started, validating: false });
+    agent.firmware_changed();
+    agent.after.actions.push(Action::Spawn(Operation {
+        request,
+        name: "firmware_download".into(),
+        path: call.invocation.path.clone(),
+        input: call.invocation.input.clone(),
+    }));
+    Ok(Reply::Started(agent.request_path(request)))
+}
+
+impl<B: Backend> Agent<B> {
+    /// An operation has ended: one of the firmware's, or a command's own.
+    pub(in super::super) async fn operation_done(&mut self, request: u32, outcome: Outcome) {
+        if self.firmware.download.as_ref().is_some_and(|download| download.request == request) {
+            return self.download_step(outcome).await;
+        }
+        match self.firmware.activation.as_ref().filter(|activation| activation.request == request) {
+            Some(_) => self.not_flashed(outcome),
+            None => self.after.finished.push((request, outcome)),
+        }
+    }
+
+    async fn download_step(&mut self, outcome: Outcome) {
+        let Some(mut download) = self.firmware.download.take() else { return };
+        let staged = &mut self.firmware.staged;
+        match outcome {
+            Ok(_) if !download.validating => {
+                download.validating = true;
+                staged.status = Status::Validating;
+                self.after.actions.push(Action::Spawn(Operation {
+                    request: download.request,
+                    name: "firmware_validate".into(),
+                    path: format!("{}{}", download.origin.object, download.origin.command),
+                    input: vec![
+                        ("CheckSumAlgorithm".into(), download.algorithm.clone()),
+                        ("CheckSum".into(), download.checksum.clone()),
+                    ],
+                }));
+                self.firmware.download = Some(download);
+            }
+            Ok(output) => {
+                staged.status = Status::Available;
+                staged.name = file_name(&download.url);
+                staged.version =
+                    output.into_iter().find(|(name, _)| name == "Version").map(|(_, v)| v).unwrap_or_default();
+                log::info!("firmware=available name={} version={}", staged.name, staged.version);
+                self.downloaded(download, Ok(())).await;
+            }
+            Err(fault) => {
+                staged.status = if download.validating { Status::ValidationFailed } else { Status::DownloadFailed };
+                log::warn!("firmware={} cause=\"{}\"", staged.status.name(), fault.text);
+                self.downloaded(download, Err(fault)).await;
+            }
+        }
+        self.firmware_changed();
+    }
+
+    /// Tells how a download ended, and activates what was asked to.
+    async fn downloaded(&mut self, download: Download, outcome: Result<(), Fault>) {
+        self.transfer_complete(&download.told(), outcome.as_ref().err()).await;
+        if download.activates && outcome.is_ok() {
+            self.activate_soon(download.origin);
+        }
+        self.after.finished.push((download.request, outcome.map(|()| Vec::new())));
+    }
+}
+
+impl Download {
+    /// For TransferComplete!.
+    pub(super) fn told(&self) -> Transfer<'_> {
+        Transfer {
+            origin: &self.origin,
+            kind: "Download",
+            url: &self.url,
+            started: self.started,
+            algorithm: &self.algorithm,
+            checksum: &self.checksum,
+        }
+    }
+}
+
+/// The file's name in a URL.
+fn file_name(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().chars().take(MAX_NAME).collect()
+}
