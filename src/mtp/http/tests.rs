@@ -316,7 +316,8 @@ async fn a_body_is_sent_by_length_or_in_chunks() {
 #[tokio::test]
 async fn a_server_that_knows_no_100_gets_the_body_after_a_while() {
     let server = Server::new(vec![vec![Act::Read(2), say("HTTP/1.1 20"), Act::Wait(20), say("0 OK\r\n\r\n")]]).await;
-    let asker = client();
+    let patience = Patience { answer: Duration::from_secs(5), ..client().patience };
+    let asker = Client { patience, ..client() };
     let mut upload = asker.send("PUT", &server.url("/f"), &[], Size::Known(2)).await.unwrap();
     upload.write(b"ok").await.unwrap();
     assert_eq!(upload.finish().await.unwrap().status, 200);
