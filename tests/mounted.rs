@@ -359,12 +359,17 @@ fn changes_rows_and_events_are_told_without_asking_again_and_again() {
     Scene::play(|mut scene| async move {
         let (plugin, mut controller) = mounted(&mut scene).await;
         subscribe(&mut controller, "value", "ValueChange", "Device.WiFi.Radio.*.Status").await;
+        subscribe(&mut controller, "all", "ValueChange", "Device.WiFi.AccessPoint.").await;
         subscribe(&mut controller, "new", "ObjectCreation", "Device.WiFi.AccessPoint.1.AssociatedDevice.").await;
         subscribe(&mut controller, "gone", "ObjectDeletion", "Device.WiFi.AccessPoint.1.AssociatedDevice.").await;
         subscribe(&mut controller, "event", "Event", "Device.WiFi.Radio.2.X_PRPL_Radar!").await;
         plugin.change("WiFi.Radio.2.", "Status", "Up");
         let Some(Notification::ValueChange(change)) = told(&mut controller, "value").await else { panic!() };
         assert_eq!((&*change.param_path, &*change.param_value), ("Device.WiFi.Radio.2.Status", "Up"));
+        // Below an object that is watched with all in it, which is read in one call.
+        plugin.change("WiFi.AccessPoint.1.Security.", "ModeEnabled", "WPA3-Personal");
+        let Some(Notification::ValueChange(change)) = told(&mut controller, "all").await else { panic!() };
+        assert_eq!(change.param_path, "Device.WiFi.AccessPoint.1.Security.ModeEnabled");
         plugin.add("WiFi.AccessPoint.1.AssociatedDevice.9.");
         let Some(Notification::ObjCreation(creation)) = told(&mut controller, "new").await else { panic!() };
         assert_eq!(creation.obj_path, "Device.WiFi.AccessPoint.1.AssociatedDevice.9.");
