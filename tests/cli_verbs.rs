@@ -260,6 +260,62 @@ config controller 'far'\n\toption EndpointID 'self::far'\n\toption url 'mqtt://u
 }
 
 #[test]
+fn a_controller_is_connected_with_one_command() {
+    Scene::play(|mut scene| async move {
+        let (mut controller, port) = Controller::on_websocket(&EndpointId::parse(CONTROLLER).unwrap()).unwrap();
+        let (url, folder) = (format!("ws://127.0.0.1:{port}/usp"), scene.router.config_dir());
+        let connect = ["connect", &url, "--id", CONTROLLER, "--name", "acs", "--config-dir", folder.to_str().unwrap()];
+        let (code, out, err) = run(&scene, &connect).await;
+        assert_eq!((code, out.lines().count()), (5, 1), "it is written, but nobody is there to read it: {out}{err}");
+        assert!(out.starts_with("acs: written to ") && err.contains("/etc/init.d/usp-agent start"), "{out}{err}");
+        let other = "config localagent 'agent'\n\toption log_level 'debug'\n";
+        scene.start(other);
+        while run(&scene, &["status"]).await.0 == 5 {}
+        let out = shown(&scene, &[&connect[..], &["--role", "full"]].concat()).await;
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[1], format!("acs: connected to {url} as os::00005E-00005E100001"));
+        assert!(lines[2].starts_with("without TLS its role does not count: "), "{out}");
+        assert!(scene.router.config("usp-agent").unwrap().contains(other));
+        controller.agent(SOON).await.unwrap();
+        let out = shown(&scene, &[&connect[..], &["--allow-unencrypted"]].concat()).await;
+        assert_eq!(out.lines().count(), 2, "{out}");
+        controller.set("Device.DeviceInfo.", &[("HostName", "castle")]).await.unwrap();
+        let before = scene.router.config("usp-agent").unwrap();
+        let second = ["connect", &url, "--id", "self::b", "--config-dir", folder.to_str().unwrap()];
+        let (code, out, err) = run(&scene, &second).await;
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains("controller 'acs' is at that place already; --name acs changes it"), "{err}");
+        assert_eq!(scene.router.config("usp-agent").unwrap(), before);
+        let away = ["connect", "ws://127.0.0.1:1/", "--id", "self::b", "--config-dir", folder.to_str().unwrap()];
+        let (code, _, err) = run(&scene, &away).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("127.0.0.1:1") && err.contains("tried again in "), "{err}");
+    });
+}
+
+#[test]
+fn a_password_is_read_from_a_file() {
+    Scene::play(|scene| async move {
+        let (folder, file) = (scene.router.config_dir(), scene.router.config_dir().with_extension("password"));
+        let connect = |file| {
+            let config_dir = ["--config-dir", folder.to_str().unwrap(), "--password-file", file];
+            [&["connect", "ws://127.0.0.1:1", "--preset", "oktopus"][..], &config_dir].concat()
+        };
+        let (code, _, err) = run(&scene, &connect("/nowhere")).await;
+        assert!(code == 2 && err.contains("--password-file /nowhere: "), "{err}");
+        std::fs::write(&file, "pass word\n").unwrap();
+        let (_, out, err) = run(&scene, &connect(file.to_str().unwrap())).await;
+        let config = scene.router.config("usp-agent").unwrap();
+        assert!(config.contains("option Password 'pass word'") && config.contains("'oktopusController'"), "{config}");
+        assert!(err.contains("no password for an endpoint id"), "{err}");
+        assert!(!format!("{out}{err}").contains("pass word"));
+        std::fs::write(&file, "\n").unwrap();
+        let (code, _, err) = run(&scene, &connect(file.to_str().unwrap())).await;
+        assert!(code == 2 && err.contains("holds no password"), "{err}");
+    });
+}
+
+#[test]
 fn subscriptions_roles_and_reload() {
     Scene::play(|mut scene| async move {
         let more = "config controller 'new'\n\toption EndpointID 'self::new'\n\toption url 'listen ws://127.0.0.1:0/'\n

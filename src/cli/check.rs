@@ -39,7 +39,7 @@ fn configuration(file: &Path) -> Vec<String> {
     match uci::parse::parse(config::PACKAGE, &bytes) {
         Err(error) => vec![format!("{named}: {error}; nothing of the file counts until that is repaired")],
         Ok(package) => {
-            let (_, unused) = config::links::links(&package, "os::000000-0");
+            let (_, unused) = config::links::links(&package, config::own_id(&package).unwrap_or(config::UNKNOWN_ID));
             let warnings = config::check(&package).into_iter().chain(unused);
             warnings.map(|warning| format!("{named}:{warning}")).collect()
         }

@@ -14,6 +14,7 @@ mod bus;
 mod check;
 mod completion;
 mod confirm;
+mod connect;
 pub mod coverage;
 mod del;
 mod demo;
@@ -96,6 +97,7 @@ const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's f
 
 const VERBS: &[Verb] = &[
     Verb { name: "run", words: "", doc: "run the agent in the foreground", flags: run::FLAGS, run: run::run },
+    verb("connect", "URL", "add a controller and see whether it is reached", connect::FLAGS, connect::run),
     verb("status", "", "how the controllers are reached, and why not", status::FLAGS, status::run),
     verb("get", "PATH...", "values", get::FLAGS, get::run),
     verb("set", "PATH=VALUE...", "change values, all or none", set::FLAGS, set::run),

@@ -55,7 +55,7 @@ fn written(package: &Package, wanted: impl Fn(&[Section]) -> bool) -> Package {
                 long.sections.push(without_short_form(section));
                 generated.into_iter().for_each(|section| add(package, &mut long, section));
             }
-            None => long.sections.push(section.clone()),
+            None => long.sections.push(with_id(section.clone())),
         }
     }
     for role in ROLES {
@@ -92,9 +92,18 @@ pub fn written_in<'a>(package: &'a Package, name: &'a str) -> &'a str {
 }
 
 fn without_short_form(section: &Section) -> Section {
-    let mut long = section.clone();
+    let mut long = with_id(section.clone());
     long.options.retain(|option| !MOVED.contains(&&*option.name));
     long
+}
+
+/// With the endpoint id of its preset where it has none of its own.
+fn with_id(mut section: Section) -> Section {
+    if &*section.kind == "controller" && section.get("EndpointID").is_none() {
+        let id = super::preset_id(value(&section, "preset"));
+        section.options.extend(id.map(|id| option("EndpointID", OptValue::One(id.into()))));
+    }
+    section
 }
 
 /// The sections a controller's `url` stands for.
@@ -175,6 +184,7 @@ fn written_out(controller: &Section, url: &Url) -> Vec<Section> {
                 ("Host", &url.host),
                 ("Port", &port),
                 ("Path", websocket_path(controller, url)),
+                ("Password", websocket_password(controller)),
                 ("EnableEncryption", flag(tls)),
             ];
             vec![section("controller_mtp", &name("link"), &link, &files)]
@@ -242,6 +252,12 @@ fn websocket_path<'a>(controller: &Section, url: &'a Url) -> &'a str {
         ("", _) => "/",
         (path, _) => path,
     }
+}
+
+/// Oktopus looks for it in the path.
+fn websocket_password(controller: &Section) -> &str {
+    let given = controller.text("Password").filter(|_| value(controller, "preset") == "oktopus");
+    given.unwrap_or_default()
 }
 
 fn section(kind: &str, name: &str, options: &[(&str, &str)], more: &[(&str, &str)]) -> Section {

@@ -138,6 +138,8 @@ pub struct WebSocketClient {
     pub port: u16,
     /// Path of the request, as written.
     pub path: Box<str>,
+    /// The last segment of the path, percent-encoded on its way; empty for none.
+    pub password: Secret,
     /// None: no encryption.
     pub tls: Option<Files>,
     /// The controller's endpoint id, which its certificate may carry instead of the host name.
@@ -217,6 +219,7 @@ pub fn links(package: &Package, own_id: &str) -> (Vec<Link>, Vec<Warning>) {
     for way in package.of_kind("controller_mtp").filter(|way| truth(way, "Enable")) {
         reader.way_to_controller(way);
     }
+    reader.look_at_presets();
     // A broker through which no enabled controller is reached needs no connection; to a server anyone may come.
     reader.links.retain(|link| !link.controllers.is_empty() || link.transport.takes_guests());
     (reader.links, reader.warnings)
@@ -236,6 +239,18 @@ impl<'a> Reader<'a> {
 
     fn named(&self, kind: &str, name: &str) -> Option<&'a Section> {
         self.package.section(name).filter(|section| &*section.kind == kind)
+    }
+
+    fn look_at_presets(&mut self) {
+        let reaches = self.links.iter().flat_map(|link| link.controllers.iter().map(move |reach| (link, reach)));
+        let remarks = reaches.filter_map(|(link, reach)| {
+            let controller = self.named("controller", &reach.controller)?;
+            let remark = (value(controller, "preset") == "oktopus")
+                .then(|| super::oktopus::remark(self.own_id, &link.transport))?;
+            Some(warning(controller, controller.line, remark?))
+        });
+        let remarks: Vec<_> = remarks.collect();
+        self.warnings.extend(remarks);
     }
 
     fn mtp(&mut self, mtp: &'a Section) {
@@ -447,6 +462,7 @@ impl<'a> Reader<'a> {
             host: value(way, "Host").into(),
             port: word(number(way, "Port")),
             path: self.filled(value(way, "Path")),
+            password: Secret(value(way, "Password").into()),
             tls: truth(way, "EnableEncryption").then(|| self.files(way)),
             endpoint_id: value(controller, "EndpointID").into(),
             keep_alive: number(way, "KeepAliveInterval"),

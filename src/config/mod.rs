@@ -7,6 +7,7 @@ mod expand;
 mod keys;
 pub mod links;
 mod markdown;
+mod oktopus;
 pub mod options;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,19 @@ use crate::usp::endpoint_id::EndpointId;
 use crate::{base64, certificate};
 use options::{Form, Kind, Row};
 use std::fmt;
+
+/// Stands for an endpoint id that only the running agent knows.
+pub const UNKNOWN_ID: &str = "os::000000-0";
+
+/// The agent's endpoint id, where it is configured.
+pub fn own_id(package: &Package) -> Option<&str> {
+    package.of_kind("localagent").find_map(|agent| agent.text("EndpointID"))
+}
+
+/// The endpoint id that controllers of this preset have.
+pub fn preset_id(preset: &str) -> Option<&'static str> {
+    (preset == "oktopus").then_some(oktopus::CONTROLLER_ID)
+}
 
 /// The UCI package of the agent.
 pub const PACKAGE: &str = "usp-agent";
@@ -108,7 +122,8 @@ fn unknown_option(kind: &Kind, name: &str) -> String {
 }
 
 fn missing(kind: &Kind, section: &Section) -> Vec<Warning> {
-    let rows = kind.options.iter().filter(|row| row.required && section.get(row.name).is_none());
+    let by_preset = |row: &Row| row.name == "EndpointID" && preset_id(value(section, "preset")).is_some();
+    let rows = kind.options.iter().filter(|row| row.required && section.get(row.name).is_none() && !by_preset(row));
     rows.map(|row| warning(section, section.line, format!("option {} is missing: {}", row.name, row.doc))).collect()
 }
 

@@ -145,7 +145,7 @@ fn websocket_client(
     Ok(websocket::ClientSettings {
         host: client.host.clone(),
         port: client.port,
-        path: client.path.clone(),
+        path: path(client),
         tls: client.tls.as_ref().map(|files| client_tls(files, expected, trust)).transpose()?,
         own_id: own_id.as_str().into(),
         keep_alive: Duration::from_secs(client.keep_alive.into()),
@@ -153,6 +153,16 @@ fn websocket_client(
         hold_off_after_loss: if client.slow_return { SLOW_RETURN } else { Duration::ZERO },
         limits: Limits::default(),
     })
+}
+
+/// The path of the request, with the password where the server looks for it there.
+fn path(client: &WebSocketClient) -> Box<str> {
+    let mut path = client.path.to_string();
+    if !client.password.0.is_empty() {
+        path.push_str(if path.ends_with('/') { "" } else { "/" });
+        path.push_str(&websocket::encode(&client.password.0));
+    }
+    path.into()
 }
 
 fn websocket_server(

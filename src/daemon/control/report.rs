@@ -14,6 +14,7 @@ impl Daemon {
             let mut table = table.with("endpoint_id", controller.endpoint_id.as_str());
             table = table
                 .with("enabled", controller.enable)
+                .with("allow_unencrypted", controller.allow_unencrypted)
                 .with("connected", self.links.is_connected(&controller.section));
             table.0.push(("roles".into(), Value::Array(roles)));
             table = table.with("notifications_waiting", count(self.agent.waiting_for(&controller.section)));

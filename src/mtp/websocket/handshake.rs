@@ -11,6 +11,8 @@ pub(super) mod server;
 #[cfg(test)]
 mod mangled;
 
+pub(crate) use endpoint_id::encode;
+
 use crate::base64;
 use crate::mtp::MAX_RECORD;
 #[cfg(doc)]

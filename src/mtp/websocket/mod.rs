@@ -8,6 +8,8 @@ mod handshake;
 mod server;
 mod session;
 
+pub(crate) use handshake::encode;
+
 use super::link::{Desk, keep_up};
 use super::server::serve;
 use super::{Limits, LinkEvent, LinkHandle, LinkId, backoff, tls};

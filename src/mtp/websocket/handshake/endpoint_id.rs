@@ -23,8 +23,8 @@ pub(super) fn query_id(query: &str) -> Option<String> {
     decode(id).filter(|id| !id.is_empty())
 }
 
-/// R-WS.10c: the id is opaque, so its own percent signs are encoded as well.
-pub(super) fn encode(id: &str) -> String {
+/// R-WS.10c: the id is opaque, so its own percent signs are encoded as well. It makes a segment of a path likewise.
+pub(crate) fn encode(id: &str) -> String {
     let mut encoded = String::with_capacity(id.len());
     for byte in id.bytes() {
         match byte {
