@@ -21,6 +21,7 @@ mod demo;
 mod diag;
 mod get;
 mod import;
+mod identity;
 mod logger;
 pub mod mapping;
 mod operate;
@@ -91,6 +92,8 @@ struct Verb {
 
 /// Where a router keeps its things; `run` and the verbs that look at a router take these.
 const CONFIG_DIR: Flag = Flag { name: "config-dir", value: Some("DIR"), doc: "UCI packages (default /etc/config)" };
+const STATE_DIR: Flag =
+    Flag { name: "state-dir", value: Some("DIR"), doc: "what must survive a reboot (default /etc/usp-agent)" };
 const UBUS: Flag =
     Flag { name: "ubus", value: Some("SOCKET"), doc: "the socket of ubusd (default /var/run/ubus/ubus.sock)" };
 const ROOT: Flag = Flag { name: "root", value: Some("DIR"), doc: "the router's file system (default /)" };
@@ -143,6 +146,7 @@ const VERBS: &[Verb] = &[
         run: tools::record_fixtures,
     },
     verb("completion", "bash", "completion for the shell", &[], completion::run),
+    verb("identity", "", "print the endpoint id of this router", identity::FLAGS, identity::identity),
     Verb { name: "version", words: "", doc: "print the version", flags: &[], run: |_| print(&version()) },
     Verb { name: "help", words: "[COMMAND]", doc: "print this, or the options of a command", flags: &[], run: help },
 ];

@@ -1,11 +1,11 @@
 //! `run`: the agent, until SIGTERM.
 
-use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, UBUS, complain, logger, usage};
+use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, STATE_DIR, UBUS, complain, logger, usage};
 use crate::daemon::{self, Failure, Options};
 
 pub(super) const FLAGS: &[Flag] = &[
     CONFIG_DIR,
-    Flag { name: "state-dir", value: Some("DIR"), doc: "what must survive a reboot (default /etc/usp-agent)" },
+    STATE_DIR,
     UBUS,
     ROOT,
     Flag { name: "fixtures", value: Some("DIR"), doc: "recorded answers instead of a router" },

@@ -50,6 +50,17 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// TLS protects it, and looks at dates.
+    pub fn has_tls(&self) -> bool {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.tls.is_some(),
+            Self::Stomp(stomp) => stomp.tls.is_some(),
+            Self::WebSocketClient(client) => client.tls.is_some(),
+            Self::WebSocketServer(server) => server.tls.is_some(),
+            Self::UnixSocket(_) => false,
+        }
+    }
+
     /// Who is at the other end is known only when it is there.
     pub fn takes_guests(&self) -> bool {
         matches!(self, Self::WebSocketServer(_) | Self::UnixSocket(_))

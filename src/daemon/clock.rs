@@ -86,6 +86,39 @@ impl Clock {
     }
 }
 
+/// How links with TLS wait at start for a clock that is not set (R-SEC.19, R-MTP.2: accurate time before a contact,
+/// where it can be had). Time that nobody tells must not keep the controllers away, so it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    NotBegun,
+    Until(tokio::time::Instant),
+    Over,
+}
+
+impl Wait {
+    /// Looks again at `now`, where it may last these seconds.
+    pub(super) fn look(self, clock: &tls::Clock, seconds: u32, now: tokio::time::Instant) -> Self {
+        match self {
+            _ if clock.is_set() => Self::Over,
+            Self::NotBegun if seconds > 0 => {
+                log::info!("clock=not-set action=links-with-tls-wait seconds={seconds}");
+                Self::Until(now + std::time::Duration::from_secs(seconds.into()))
+            }
+            Self::Until(end) if now < end => self,
+            Self::NotBegun | Self::Until(_) => {
+                log::warn!("clock=not-set action=connect effect=dates-of-certificates-do-not-count check=ntp");
+                Self::Over
+            }
+            Self::Over => Self::Over,
+        }
+    }
+
+    /// When to look again without a reason.
+    pub(super) fn ends(self) -> Option<tokio::time::Instant> {
+        if let Self::Until(end) = self { Some(end) } else { None }
+    }
+}
+
 pub(super) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

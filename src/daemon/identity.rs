@@ -13,8 +13,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 const DOCUMENT: &str = "identity";
 
 /// The endpoint id: option EndpointID, `os::OUI-SERIAL` of what `Device.DeviceInfo.` tells, or, on hardware that tells
-/// nothing, a random `uuid::` that is kept.
-pub(super) async fn endpoint_id(model: &Model<Router>, store: &Store) -> Result<EndpointId, Failure> {
+/// nothing, a random `uuid::` that is kept; it is drawn where the caller `may_draw` one.
+pub(super) async fn endpoint_id(model: &Model<Router>, store: &Store, may_draw: bool) -> Result<EndpointId, Failure> {
     let package = model.backend().package(config::PACKAGE).await;
     if let Some(id) = package.ok().and_then(|package| configured(&package)) {
         return Ok(id);
@@ -27,7 +27,13 @@ pub(super) async fn endpoint_id(model: &Model<Router>, store: &Store) -> Result<
             Err(error) => log::warn!("endpoint-id=unfit oui={oui} serial={serial} cause=\"{error}\""),
         }
     }
-    kept(store).map_err(|error| Failure::Model(format!("there is no endpoint id: {error}")))
+    if let Some(id) = store.load(DOCUMENT).and_then(|text| EndpointId::lenient(text.trim()).ok()) {
+        return Ok(id);
+    }
+    if !may_draw {
+        return Err(Failure::Nameless);
+    }
+    drawn(store).map_err(|error| Failure::Model(format!("there is no endpoint id: {error}")))
 }
 
 fn configured(package: &Package) -> Option<EndpointId> {
@@ -53,10 +59,7 @@ async fn parameter(model: &Model<Router>, path: &str) -> String {
 }
 
 /// What no hardware tells must not change by itself, so it is written once.
-fn kept(store: &Store) -> Result<EndpointId, EndpointIdError> {
-    if let Some(id) = store.load(DOCUMENT).and_then(|text| EndpointId::lenient(text.trim()).ok()) {
-        return Ok(id);
-    }
+fn drawn(store: &Store) -> Result<EndpointId, EndpointIdError> {
     let id = random_uuid();
     log::warn!("endpoint-id={id} cause=the-hardware-tells-no-serial-number advice=set-EndpointID");
     if let Err(error) = store.save(DOCUMENT, &id) {

@@ -3,7 +3,7 @@
 
 mod status;
 
-use super::clock::unix_seconds;
+use super::clock::{Wait, unix_seconds};
 use super::settings;
 use crate::agent::{ChannelId, Input, Link, PeerFacts, Protocol, Route};
 use crate::backend::uci::{Package, Section};
@@ -21,6 +21,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+/// What `clock_wait` is without a section that could say so.
+const CLOCK_WAIT: u32 = 60;
+
 /// All links.
 pub(super) struct Links {
     running: order::Map<LinkId, Running>,
@@ -35,6 +38,8 @@ pub(super) struct Links {
     filters: Vec<(Box<str>, Option<Box<str>>)>,
     /// Told once.
     warnings: Vec<Warning>,
+    /// Whether links with TLS may begin.
+    clock_wait: Wait,
     /// An `mqtt` section without a client id, and the one its broker has assigned.
     assigned: Option<(Box<str>, Box<str>)>,
 }
@@ -76,6 +81,7 @@ impl Links {
             controllers: Vec::new(),
             filters: Vec::new(),
             warnings: Vec::new(),
+            clock_wait: Wait::NotBegun,
             assigned: None,
         };
         (links, heard)
@@ -84,9 +90,12 @@ impl Links {
     /// Starts, changes and ends links so that they are what the package says. The inputs tell the agent of channels
     /// that are gone by that, or reach others.
     pub(super) fn follow(&mut self, package: &Package, own_id: &EndpointId, facts: &mut Facts) -> Vec<Input> {
-        let (wanted, unused) = config::links::links(package, own_id.as_str());
+        let (mut wanted, unused) = config::links::links(package, own_id.as_str());
         self.warn(config::check(package).into_iter().chain(unused).collect());
         self.trust.follow(package);
+        if self.waits_for_clock(package, wanted.iter().any(|link| link.transport.has_tls())) {
+            wanted.retain(|link| !link.transport.has_tls());
+        }
         self.controllers = enabled_controllers(package);
         self.filters = filters(package);
         let mut inputs = Vec::new();
@@ -105,6 +114,19 @@ impl Links {
         }
         self.show_filters(facts);
         inputs
+    }
+
+    fn waits_for_clock(&mut self, package: &Package, concerns_any: bool) -> bool {
+        if concerns_any {
+            let seconds = package.of_kind("localagent").next().map_or(CLOCK_WAIT, |s| config::number(s, "clock_wait"));
+            self.clock_wait = self.clock_wait.look(&self.trust.clock, seconds, Instant::now());
+        }
+        self.clock_wait.ends().is_some()
+    }
+
+    /// When links that wait for the clock are to be looked at again, if there are any.
+    pub(super) fn clock_wait_ends(&self) -> Option<Instant> {
+        self.clock_wait.ends()
     }
 
     /// The state of each subscription filter: that of its client.
@@ -225,7 +247,7 @@ impl Links {
         }
     }
 
-    /// The uplink is back: waiting links try now.
+    /// Something that links wait for may have come: they try now.
     pub(super) fn try_now(&self) {
         for link in self.running.values() {
             let _ = link.handle.commands.try_send(LinkCommand::TryNow);
@@ -567,6 +589,62 @@ fn id(channel: Channel) -> ChannelId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R-SEC.19, and that nobody waits for ever for a time that nobody tells.
+    #[tokio::test(start_paused = true)]
+    async fn links_with_tls_wait_for_the_clock_as_long_as_configured() {
+        let both = |wait: &str| {
+            let controller = |name: &str, scheme: &str| {
+                format!(
+                    "config controller '{name}'\n option url '{scheme}://127.0.0.1:9'\n option EndpointID self::{name}\n"
+                )
+            };
+            let text = format!("{wait}{}{}", controller("plain", "ws"), controller("tls", "wss"));
+            crate::backend::uci::parse::parse(config::PACKAGE, text.as_bytes()).unwrap()
+        };
+        let own_id = EndpointId::parse("self::agent").unwrap();
+        let started = |links: &Links| {
+            let mut sections: Vec<_> = links.running.values().map(|link| link.settings.section.to_string()).collect();
+            sections.sort();
+            sections
+        };
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let clock = tls::Clock::new(false);
+                let (mut links, _events) = Links::new(clock.clone());
+                let package = both("config localagent 'a'\n option clock_wait 5\n");
+                links.follow(&package, &own_id, &mut Facts::default());
+                assert_eq!(started(&links), ["plain_link"]);
+                assert_eq!(links.clock_wait_ends(), Some(Instant::now() + Duration::from_secs(5)));
+                tokio::time::advance(Duration::from_secs(4)).await;
+                links.follow(&package, &own_id, &mut Facts::default());
+                assert_eq!(started(&links), ["plain_link"], "another configuration is no reason to begin");
+                clock.mark_set();
+                links.follow(&package, &own_id, &mut Facts::default());
+                assert_eq!(
+                    (started(&links), links.clock_wait_ends()),
+                    (vec!["plain_link".into(), "tls_link".into()], None)
+                );
+
+                let (mut links, _events) = Links::new(tls::Clock::new(false));
+                links.follow(&both(""), &own_id, &mut Facts::default());
+                tokio::time::advance(Duration::from_secs(CLOCK_WAIT.into())).await;
+                links.follow(&both(""), &own_id, &mut Facts::default());
+                assert_eq!(started(&links), ["plain_link", "tls_link"], "the time that nobody told is over");
+
+                let (mut links, _events) = Links::new(tls::Clock::new(false));
+                links.follow(&both("config localagent 'a'\n option clock_wait 0\n"), &own_id, &mut Facts::default());
+                assert_eq!((started(&links).len(), links.clock_wait_ends()), (2, None));
+            })
+            .await;
+    }
+
+    #[test]
+    fn the_wait_without_a_section_is_the_default() {
+        let text = "config localagent 'a'\n";
+        let package = crate::backend::uci::parse::parse(config::PACKAGE, text.as_bytes()).unwrap();
+        assert_eq!(package.of_kind("localagent").next().map(|s| config::number(s, "clock_wait")), Some(CLOCK_WAIT));
+    }
 
     #[test]
     fn a_guest_is_known_by_the_name_it_gives() {

@@ -68,6 +68,8 @@ pub enum Failure {
     Folder(PathBuf, std::io::Error),
     /// The built-in data model is broken: a bug.
     Model(String),
+    /// Neither configuration nor hardware names the agent, and it has not drawn a name yet.
+    Nameless,
     /// Signals or the runtime are refused by the system.
     System(std::io::Error),
 }
@@ -82,6 +84,10 @@ impl fmt::Display for Failure {
             ),
             Self::Folder(path, error) => write!(f, "{}: {error}; give a folder that can be written", path.display()),
             Self::Model(what) => write!(f, "the data model cannot be used: {what}; `usp-agent check` tells more"),
+            Self::Nameless => write!(
+                f,
+                "neither configuration nor hardware names the agent; it draws an endpoint id at its first start"
+            ),
             Self::System(error) => write!(f, "the system refuses: {error}"),
         }
     }
@@ -124,6 +130,15 @@ pub fn run_blocking(options: Options) -> Result<(), Failure> {
     let agent = async { tokio::task::spawn_local(run(options)).await };
     let ended = tokio::task::LocalSet::new().block_on(&runtime, agent);
     ended.unwrap_or_else(|why| Err(Failure::System(std::io::Error::other(why))))
+}
+
+/// The endpoint id that [`run`] goes by with these options. Takes no lock and starts nothing.
+///
+/// # Errors
+/// [`Failure`]; also where no hardware tells an id and no agent has drawn one by lot yet.
+pub fn identity_blocking(options: &Options) -> Result<EndpointId, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
+    tokio::task::LocalSet::new().block_on(&runtime, Daemon::identity(options))
 }
 
 /// A running agent and everything around it.
@@ -190,6 +205,7 @@ impl Daemon {
                 () = until(self.wake_at) => self.wake().await,
                 () = until(self.numbers.as_ref().map(|(at, _)| *at)) => self.save_numbers(),
                 () = self.clock.was_set() => self.clock_set(),
+                () = until(self.links.clock_wait_ends()) => self.config_changed = true,
             }
             self.settle().await;
         }
@@ -284,12 +300,16 @@ impl Daemon {
         if self.clock.look() {
             log::info!("event=clock-set");
             self.pending.push_back(Input::TimeSynchronized);
+            self.config_changed = true;
         }
+        // A certificate that was refused for its dates may be good by the new time.
+        self.links.try_now();
     }
 
-    /// The configuration may have changed, says a signal or a user.
+    /// The configuration may have changed, says a signal or a user; or what the network can reach.
     fn reload(&mut self, who: &str) {
         log::info!("event=reload reason={who}");
+        self.links.try_now();
         self.pending.push_back(Input::ConfigChanged);
         self.config_changed = true;
     }

@@ -42,16 +42,8 @@ impl Daemon {
         let store = Store::open(&place.state);
         let (router, changes) = router(&options, place).await?;
         router.watch(&Watch::Event("network.interface".into()));
-        let (schema, refused) = dropin::load(&dropin::FOLDERS, &root, &native::writes);
-        for refusal in &refused {
-            log::error!("data-model=refused {refusal}");
-        }
-        if schema.objects.is_empty() {
-            return Err(Failure::Model(refused.join("; ")));
-        }
-        let instances = store.load(document(Kept::Instances)).map_or_else(Instances::default, |t| Instances::load(&t));
-        let model = Model::new(schema, router, instances, vec![VIEW]);
-        let own_id = identity::endpoint_id(&model, &store).await?;
+        let model = model(router, &root, &store)?;
+        let own_id = identity::endpoint_id(&model, &store, true).await?;
         let clock = Clock::new();
         let (links, link_events) = Links::new(clock.for_tls());
         let (operations, done) = Operations::new(Ground { root: root.clone(), clock: clock.for_tls() });
@@ -82,12 +74,37 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Who the agent would be.
+    pub(super) async fn identity(options: &Options) -> Result<EndpointId, Failure> {
+        let place = place(options);
+        let root = place.root.clone();
+        let store = Store::open(&place.state);
+        let (tell, _changes) = mpsc::channel(MAX_CHANGES);
+        let (live, driver) = Live::new(place, tell);
+        spawn_local(driver.run());
+        let model = model(Router::Live(live), &root, &store)?;
+        identity::endpoint_id(&model, &store, false).await
+    }
+
     async fn first_input(&mut self) {
         let load = |kept: &Kept| self.store.load(document(*kept)).map(|text| (*kept, text));
         let kept = KEPT.iter().filter_map(load).collect();
         self.handle(Input::Started { boot: Boot::default(), kept }).await;
         self.settle().await;
     }
+}
+
+/// The data model of this router, with the numbers it has given so far.
+fn model(router: Router, root: &Path, store: &Store) -> Result<Model<Router>, Failure> {
+    let (schema, refused) = dropin::load(&dropin::FOLDERS, root, &native::writes);
+    for refusal in &refused {
+        log::error!("data-model=refused {refusal}");
+    }
+    if schema.objects.is_empty() {
+        return Err(Failure::Model(refused.join("; ")));
+    }
+    let instances = store.load(document(Kept::Instances)).map_or_else(Instances::default, |t| Instances::load(&t));
+    Ok(Model::new(schema, router, instances, vec![VIEW]))
 }
 
 /// Where the router is, by the options.

@@ -35,7 +35,7 @@ impl Scene {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
+        let mut command = program();
         command.arg("run").args(["--log-level", "debug"]);
         command.arg("--config-dir").arg(self.router.config_dir());
         command.arg("--state-dir").arg(self.router.state_dir());
@@ -82,6 +82,15 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// The program of this build, or the one that `USP_AGENT_PROGRAM` names.
+pub fn program() -> Command {
+    let Ok(words) = std::env::var("USP_AGENT_PROGRAM") else { return Command::new(env!("CARGO_BIN_EXE_usp-agent")) };
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next().expect("USP_AGENT_PROGRAM names a program"));
+    command.args(words);
+    command
 }
 
 pub async fn end_of(mut agent: Child) -> ExitStatus {

@@ -1,0 +1,15 @@
+# What openwrt-package/Makefile takes from OpenWrt's package.mk, for cross/package: `make install ROOT=...` lays the files
+# down, and `make print` tells the fields of the package, one a line. PKG_INSTALL_DIR is given.
+define BuildPackage
+$(eval $(call Package/$(1)))
+print:
+	@echo 'name=$(1)'
+	@echo 'version=$(PKG_VERSION)-r$(PKG_RELEASE)'
+	@echo 'section=$(SECTION)'
+	@echo 'license=$(PKG_LICENSE)'
+	@echo 'depends=$(patsubst +%,%,$(filter +%,$(DEPENDS)))'
+	@echo 'conffiles=$(strip $(Package/$(1)/conffiles))'
+	@echo 'description=$(strip $(Package/$(1)/description))'
+install:
+	$$(call Package/$(1)/install,$(ROOT))
+endef
