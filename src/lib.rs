@@ -26,7 +26,7 @@
 //! * [`certificate`]: what a certificate says: names, dates, serial number.
 //! * [`calendar`]: dateTime and seconds since 1970.
 //! * [`order`]: sorting and sorted collections that cost little flash.
-//! * [`demo`]: a simulated router and a small controller.
+//! * `demo`: a simulated router and a small controller.
 //! * [`cli`]: one file per verb.
 
 pub mod agent;
@@ -37,6 +37,7 @@ pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod model;
 pub mod mtp;

@@ -17,6 +17,7 @@ mod confirm;
 mod connect;
 pub mod coverage;
 mod del;
+#[cfg(feature = "demo")]
 mod demo;
 mod diag;
 mod get;
@@ -117,6 +118,7 @@ const VERBS: &[Verb] = &[
     verb("reload", "", "read the configuration again", confirm::FLAGS, reload::run),
     verb("diag", "[FILE]", "one archive to attach to a report", diag::FLAGS, diag::run),
     verb("import", "FILE", "take over the configuration of an obuspa", import::FLAGS, import::run),
+    #[cfg(feature = "demo")]
     Verb {
         name: "demo",
         words: "",
