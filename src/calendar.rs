@@ -69,6 +69,20 @@ fn offset(zone: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
+    /// Also where a word has 32 bits: `cross/test mips`.
+    #[test]
+    fn a_file_may_be_of_2040() {
+        let path = std::env::temp_dir().join(format!("usp-agent-2040-{}", std::process::id()));
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(2_208_988_800);
+        std::fs::File::create(&path).unwrap().set_modified(time).unwrap();
+        let read = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(
+            date_time(read.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64),
+            "2040-01-01T00:00:00Z"
+        );
+    }
+
     #[test]
     fn a_date_survives_the_way_there_and_back() {
         for unix in [0, 951_782_400, 1_709_164_800, 1_784_505_600, 2_208_988_800, 4_102_444_799] {
