@@ -45,11 +45,11 @@ impl<B: Backend> Agent<B> {
             Verdict::Drop(Dropped::Stranger(from)) => Some(from.clone()),
             _ => None,
         };
-        if let Some(from) = stranger
-            && self.welcome(&from, &link.peer).await
-        {
-            settings = self.settings.clone();
-            verdict = session::judge(bytes, &door, &settings);
+        if let Some(from) = stranger {
+            if self.welcome(&from, &link.peer).await {
+                settings = self.settings.clone();
+                verdict = session::judge(bytes, &door, &settings);
+            }
         }
         match verdict {
             Verdict::Drop(dropped) => self.dropped(channel, link.protocol, &dropped),

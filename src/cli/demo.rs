@@ -220,9 +220,11 @@ async fn ping(screen: &Screen, controller: &mut Controller) -> Result<(), Stoppe
         screen.say(&format!("runs as {row}"));
     }
     let done = controller.notification(PATIENCE, |notify| notify.subscription_id == "ping").await?;
-    if let Some(Notification::OperComplete(done)) = done.notification
-        && let Some(OperationResp::ReqOutputArgs(output)) = done.operation_resp
-    {
+    let complete = match done.notification {
+        Some(Notification::OperComplete(done)) => done.operation_resp,
+        _ => None,
+    };
+    if let Some(OperationResp::ReqOutputArgs(output)) = complete {
         let wanted = ["Status", "SuccessCount", "FailureCount", "AverageResponseTimeDetailed"];
         let value = |name: &&'static str| Some((*name, output.output_args.get(*name)?.as_str()));
         screen.pairs(wanted.iter().filter_map(value));

@@ -336,10 +336,10 @@ impl Links {
         if matches!(link.settings.transport, Transport::Mqtt(_)) {
             facts.set("mqtt", &link.settings.section, "Established", now(&self.trust.clock));
         }
-        if let (Transport::Mqtt(mqtt), Some(assigned)) = (&link.settings.transport, &peer.assigned_client_id)
-            && mqtt.client_id.is_empty()
-        {
-            self.assigned = Some((link.settings.section.clone(), assigned.clone()));
+        if let (Transport::Mqtt(mqtt), Some(assigned)) = (&link.settings.transport, &peer.assigned_client_id) {
+            if mqtt.client_id.is_empty() {
+                self.assigned = Some((link.settings.section.clone(), assigned.clone()));
+            }
         }
         link.up.insert(channel.session, peer);
         link.show(facts);

@@ -104,9 +104,11 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut daemon = Daemon::start(options).await?;
     daemon.serve(&mut signals).await;
     daemon.stop().await;
-    if let Some(reset) = daemon.rebooting
-        && daemon.reboot_now(reset).await
-    {
+    let reboots = match daemon.rebooting {
+        Some(reset) => daemon.reboot_now(reset).await,
+        None => false,
+    };
+    if reboots {
         // procd ends us on its way down. One that ended by itself would be started again, and tell Boot! too early.
         tokio::select! {
             _ = signals.terminate.recv() => {}
