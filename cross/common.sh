@@ -10,15 +10,15 @@ die() {
 
 names() { awk '!/^#/ && NF { print $1 }' cross/targets; }
 
-# Sets NAME, TRIPLE, ZIG_TARGET, CPU, QEMU (a command, empty where none is needed), CEILING, GOAL (both in bytes), ARCHES
+# Sets NAME, TRIPLE, ZIG_TARGET, CPU, QEMU (a command, empty where none is needed), CEILING, GOAL, HELD (in bytes), ARCHES
 # and OUT.
 row() {
     local line zig qemu program
     line=$(awk -v name="$1" '!/^#/ && $1 == name' cross/targets)
     [ -n "$line" ] || die "no target '$1'; there are: $(names | tr '\n' ' ')"
-    read -r NAME TRIPLE zig qemu CEILING GOAL ARCHES <<<"$line"
+    read -r NAME TRIPLE zig qemu CEILING GOAL HELD ARCHES <<<"$line"
     export ZIG_TARGET=${zig%%:*} CPU=${zig#*:}
-    CEILING=${CEILING}000 GOAL=${GOAL}000 ARCHES=${ARCHES//,/ }
+    CEILING=${CEILING}000 GOAL=${GOAL}000 HELD=${HELD}000 ARCHES=${ARCHES//,/ }
     OUT=target/cross/$NAME
     QEMU=
     [ "$qemu" = - ] && return
