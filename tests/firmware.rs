@@ -116,6 +116,15 @@ fn staged(scene: &Scene) -> PathBuf {
     scene.router.root().join("tmp/usp-agent/firmware.bin")
 }
 
+/// The file has begun.
+async fn until_some_came(scene: &Scene) {
+    let until = Instant::now() + SOON;
+    while std::fs::metadata(staged(scene)).map_or(0, |file| file.len()) == 0 {
+        assert!(Instant::now() < until, "nothing came");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 /// The router reboots: procd ends the agent, which comes back on firmware of this version.
 async fn reboot(scene: &mut Scene, signal: Signal, version: &str) {
     scene.signal(signal);
@@ -304,9 +313,7 @@ fn a_download_is_canceled_in_the_middle() {
         let url = server.url("new.bin");
         let input = [("URL", url.as_str()), ("AutoActivate", "true")];
         let request = download(&mut controller, SECOND, "stop", &input).await;
-        while !staged(&scene).exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        until_some_came(&scene).await;
         assert_eq!(controller.value(&format!("{SECOND}Status")).await.unwrap(), "Downloading");
         let second = controller.operate(&format!("{SECOND}Download()"), "k", &input).await;
         assert!(
@@ -333,9 +340,7 @@ fn killed_within_the_download() {
         let mut controller = connected(&mut scene, "").await;
         let url = server.url("new.bin");
         download(&mut controller, SECOND, "cut", &[("URL", &url), ("AutoActivate", "true")]).await;
-        while !staged(&scene).exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        until_some_came(&scene).await;
         scene.signal(Signal::KILL);
         scene.ended().await;
         scene.start_again();

@@ -7,9 +7,7 @@ use crate::agent::handlers::operate;
 use crate::agent::requests::Outcome;
 use crate::backend::{Backend, Router};
 use crate::model::{Model, mount};
-use crate::mtp::http::{Client, Login};
 use crate::usp::fault::{Code, Fault};
-use arguments::Arguments;
 use ground::Ground;
 use interface::Interface;
 use std::collections::HashMap;
@@ -133,20 +131,17 @@ async fn prepare(operation: Operation, ground: &Ground, model: &Model<Router>) -
         "download" | "upload" => {
             let upload = &*name == "upload";
             let direction = if upload { throughput::Direction::Upload } else { throughput::Direction::Download };
+            let client = ground.http(&input, model).await;
             Box::pin(async move {
                 let device = interface.find().await?.device;
-                let request = throughput::Request::from_input(direction, &input, device, Client::default())?;
+                let request = throughput::Request::from_input(direction, &input, device, client)?;
                 Ok(throughput::run(&request).await)
             })
         }
         "packet_capture" => {
-            let given = Arguments(&input);
-            let [username, password] = ["Username", "Password"].map(|name| given.text(name).to_owned());
-            let is_given = !username.is_empty() || !password.is_empty();
-            let login = is_given.then_some(Login { username, password });
+            let client = ground.http(&input, model).await;
             Box::pin(async move {
                 let device = interface.find().await?.device;
-                let client = Client { login, ..Client::default() };
                 packet_capture::run(&packet_capture::Request::from_input(&input, device, client)?).await
             })
         }
