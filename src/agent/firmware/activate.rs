@@ -55,10 +55,9 @@ impl<B: Backend> Agent<B> {
 
     /// Sets the alarm for the next window.
     pub(super) fn wait_for_window(&mut self) {
-        let window = self.firmware.activation.as_ref().and_then(|activation| activation.windows.first());
-        if let Some(window) = window {
-            self.timers.set(Timer::Firmware, window.start.max(self.now.monotonic_ms));
-        }
+        let Some(activation) = &self.firmware.activation else { return };
+        let start = activation.windows.first().map_or(0, |window| window.start);
+        self.timers.set(Timer::Firmware, start.max(self.now.monotonic_ms));
     }
 
     /// The alarm: a window has begun, it is time to look again, or the router should be down long since.

@@ -1,7 +1,7 @@
 //! What is known of images and under way with them, over a start of the agent.
 
 use super::super::requests::{Origin, Outcome};
-use super::super::{Agent, Kept};
+use super::super::{Agent, Kept, Now};
 use super::windows::{MAX_WINDOWS, Mode, Window};
 use super::{Activation, Download, Firmware, MAX_LOG, Running, Slot, Staged, Status, failure};
 use crate::backend::Backend;
@@ -18,8 +18,8 @@ pub(in super::super) struct Ended {
 }
 
 impl Firmware {
-    /// As a document. Times are what is left of them.
-    pub(super) fn save(&self, now_ms: u64) -> String {
+    /// As a document. Windows are what is left of them, and when they begin since 1970 where that is known.
+    pub(super) fn save(&self, now: Now) -> String {
         let Staged { target, status, name, version, log } = &self.staged;
         let mut document = json!({
             "active": self.active.key(),
@@ -34,9 +34,15 @@ impl Firmware {
             });
         }
         if let Some(activation) = &self.activation {
-            let left = |at: u64| at.saturating_sub(now_ms);
-            let windows: Vec<Value> =
-                activation.windows.iter().map(|w| json!([left(w.start), left(w.end), w.mode.name()])).collect();
+            let left = |at: u64| at.saturating_sub(now.monotonic_ms);
+            let unix = |at: u64| {
+                now.clock_is_set.then(|| now.unix_ms.saturating_add(i64::try_from(left(at)).unwrap_or(i64::MAX)))
+            };
+            let windows: Vec<Value> = activation
+                .windows
+                .iter()
+                .map(|w| json!([left(w.start), left(w.end), w.mode.name(), unix(w.start)]))
+                .collect();
             let flashing = activation.flashing.as_ref().map(|r| json!({"boot_id": r.boot_id, "firmware": r.firmware}));
             document["activation"] = json!({
                 "origin": origin(&activation.origin),
@@ -88,7 +94,7 @@ impl<B: Backend> Agent<B> {
             self.firmware.staged = Staged { target: self.firmware.staged.target, ..Staged::default() };
         }
         self.firmware.show(&mut self.model.facts());
-        let text = self.firmware.save(self.now.monotonic_ms);
+        let text = self.firmware.save(self.now);
         if kept != text && !(kept.is_empty() && self.firmware.is_untouched()) {
             self.actions.push(super::super::Action::Keep(Kept::Firmware, text));
         }
@@ -141,7 +147,7 @@ impl<B: Backend> Agent<B> {
             Some(Ok(request)) => request,
             Some(Err(_)) | None => super::activate::NO_REQUEST,
         };
-        let windows = windows_of(&document["windows"], self.now.monotonic_ms);
+        let windows = windows_of(&document["windows"], self.now);
         let waits = flashing.is_none();
         self.firmware.activation = Some(Activation { request, origin, windows, traffic: None, flashing });
         if waits { self.wait_for_window() } else { self.wait_for_flash() }
@@ -166,11 +172,19 @@ impl Firmware {
     }
 }
 
-fn windows_of(document: &Value, now_ms: u64) -> Vec<Window> {
+fn windows_of(document: &Value, now: Now) -> Vec<Window> {
     let windows = document.as_array().into_iter().flatten().take(MAX_WINDOWS);
     let window = |value: &Value| {
-        let at = |place: usize| Some(now_ms.saturating_add(value[place].as_u64()?));
-        Some(Window { start: at(0)?, end: at(1)?, mode: Mode::parse(value[2].as_str()?)? })
+        let (start, end) = (value[0].as_u64()?, value[1].as_u64()?);
+        // Time went on while nothing was written down.
+        let begins = value[3].as_i64().filter(|_| now.clock_is_set);
+        let passed = begins.map_or(0, |at| i64::try_from(start).unwrap_or(i64::MAX) - at.saturating_sub(now.unix_ms));
+        let passed = u64::try_from(passed).unwrap_or(0);
+        if passed > end {
+            return None;
+        }
+        let at = |left: u64| now.monotonic_ms.saturating_add(left).saturating_sub(passed);
+        Some(Window { start: at(start), end: at(end), mode: Mode::parse(value[2].as_str()?)? })
     };
     windows.filter_map(window).collect()
 }

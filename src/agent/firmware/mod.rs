@@ -196,7 +196,7 @@ impl<B: Backend> Agent<B> {
     /// Shows and keeps what has changed.
     fn firmware_changed(&mut self) {
         self.firmware.show(&mut self.model.facts());
-        let text = self.firmware.save(self.now.monotonic_ms);
+        let text = self.firmware.save(self.now);
         self.actions.push(super::Action::Keep(Kept::Firmware, text));
     }
 

@@ -109,6 +109,34 @@ fn the_image_is_activated_within_its_window_and_everything_is_on_flash_before() 
 }
 
 #[test]
+fn a_window_stays_where_it_is_over_a_start_of_the_agent() {
+    let mut bench = bench("");
+    with_image(&mut bench, "false");
+    assert_eq!(activate(&mut bench, &[("100", "200", "AnyTime")]), None);
+    bench.pass(60_000);
+    bench.reboot();
+    bench.connect("acs");
+    assert_eq!(bench.get("Device.LocalAgent.Request.*.CommandKey"), ["CommandKey=switch"]);
+    bench.pass(39_000);
+    assert_eq!(spawned(&mut bench), None);
+    bench.pass(1500);
+    assert!(spawned(&mut bench).is_some());
+}
+
+#[test]
+fn a_window_that_passed_meanwhile_is_over() {
+    let mut bench = bench("");
+    with_image(&mut bench, "false");
+    assert_eq!(activate(&mut bench, &[("100", "110", "AnyTime")]), None);
+    bench.pass(50_000);
+    bench.clock.unix_ms += 200_000;
+    bench.reboot();
+    bench.connect("acs");
+    bench.pass(1000);
+    assert_eq!((completions(&mut bench), spawned(&mut bench)), (vec![7022], None));
+}
+
+#[test]
 fn what_is_activated_at_once_is_told_before() {
     let mut bench = bench("");
     with_image(&mut bench, "true");
