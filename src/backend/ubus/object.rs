@@ -108,3 +108,59 @@ impl Drop for Invocation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::ubus::message::Attributes;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+
+    /// A connection whose other side does not read.
+    fn stalled() -> Rc<Shared> {
+        let (changes, _) = mpsc::channel(1);
+        let shared = Rc::new(Shared::new("/nowhere".into(), Duration::from_secs(1), changes));
+        shared.with(|state| state.connected = true);
+        shared
+    }
+
+    fn call(shared: &Rc<Shared>, seq: u16) -> Invocation {
+        let (method, user) = ("get".into(), "root".into());
+        let call = Call {
+            object: 2000,
+            seq,
+            peer: 7,
+            silent: false,
+            method,
+            args: Table::default(),
+            user,
+            epoch: shared.epoch(),
+        };
+        Invocation::new(call, shared)
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_end_no_connection() {
+        let shared = stalled();
+        let large = Table::default().with("text", &*"x".repeat(900_000));
+        for seq in 0..16 {
+            call(&shared, seq).reply_with(status::OK, &large).unwrap();
+        }
+        assert!(!shared.with(|state| state.broken));
+        let queued = std::iter::from_fn(|| shared.with(super::super::state::State::next_out));
+        // Header and blob header come before the attributes.
+        let statuses: Vec<u32> = queued.filter_map(|bytes| Attributes::parse(bytes.get(12..)?).status).collect();
+        assert_eq!(statuses.len(), 16, "everybody is answered");
+        assert_eq!((statuses[0], statuses[15]), (status::OK, status::NO_MEMORY));
+    }
+
+    #[test]
+    fn what_the_bus_does_not_carry_is_given_back() {
+        let shared = stalled();
+        let too_large = Table::default().with("text", &*"x".repeat(MAX_MESSAGE - 20));
+        let back = call(&shared, 1).reply_with(status::OK, &too_large);
+        assert!(back.is_err());
+        back.unwrap_err().end(status::UNKNOWN_ERROR);
+        assert!(!shared.with(|state| state.broken));
+    }
+}
