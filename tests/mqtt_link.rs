@@ -31,6 +31,7 @@ fn settings(port: u16) -> Settings {
         keep_alive: 60,
         clean_start: true,
         session_expiry: None,
+        resubscribe: None,
         request_response_info: true,
         request_problem_info: true,
         will: None,

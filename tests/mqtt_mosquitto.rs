@@ -32,6 +32,7 @@ fn settings(port: u16, name: &str, version: Version) -> Settings {
         keep_alive: 60,
         clean_start: true,
         session_expiry: None,
+        resubscribe: None,
         request_response_info: true,
         request_problem_info: true,
         will: None,

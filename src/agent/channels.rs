@@ -142,6 +142,8 @@ pub struct Outgoing {
     pub to: ReplyTo,
     /// The encoded record.
     pub record: Bytes,
+    /// Seconds after the request from which on this answer is not sent; None where it is always worth sending.
+    pub in_time: Option<u32>,
 }
 
 impl Channels {
@@ -216,7 +218,7 @@ impl Channels {
         let record = connect_record(&channel.link, controller, own)?;
         let to = route.to(channel.link.protocol, route.retain_notify)?;
         channel.greeted.push(controller.section.clone());
-        Some(Outgoing { channel: id, to, record })
+        Some(Outgoing { channel: id, to, record, in_time: None })
     }
 
     /// Where what a controller did not ask for is sent to it: the open ways of the lowest Order. A channel is not open

@@ -95,7 +95,8 @@ impl<B: Backend> Agent<B> {
     }
 
     async fn answer_owner(&mut self, request: Request) -> Result<Answer, Refusal> {
-        let asker = Asker { controller: "".into(), endpoint_id: "".into(), access: Rc::new(Access::of_owner()) };
+        let asker =
+            Asker { controller: "".into(), endpoint_id: "".into(), access: Rc::new(Access::of_owner()), walks: false };
         Ok(match request {
             Request::Message(request) => Answer::Message(self.request(&asker, request).await?),
             Request::Rehearse(request) => {

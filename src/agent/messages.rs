@@ -102,7 +102,7 @@ impl<B: Backend> Agent<B> {
         if let Some(to) = self.channels.answer_to(channel, &controller.section, reply_to) {
             let reason = "session context is not allowed";
             let record = record::disconnect(&self.own, &controller.endpoint_id, reason, code);
-            self.actions.push(Action::Send(Outgoing { channel, to, record }));
+            self.actions.push(Action::Send(Outgoing { channel, to, record, in_time: None }));
             self.channels.forget_greeting(channel, &controller.section);
         }
     }
@@ -118,6 +118,7 @@ impl<B: Backend> Agent<B> {
         let asker = Asker {
             controller: controller.section.clone(),
             endpoint_id: controller.endpoint_id.as_str().into(),
+            walks: controller.walks,
             access: self.access(controller, peer.encrypted, self.settings.clone().trust.inherits(&peer)).await,
         };
         match message {
@@ -147,7 +148,7 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn request(&mut self, asker: &Asker, request: ReqType) -> Outcome {
         match request {
             ReqType::Get(request) => get::handle(self, asker, request).await,
-            ReqType::GetSupportedDm(request) => get_supported_dm::handle(self, asker, &request),
+            ReqType::GetSupportedDm(request) => get_supported_dm::handle(self, asker, &request).await,
             ReqType::GetInstances(request) => get_instances::handle(self, asker, request).await,
             ReqType::Set(request) => set::handle(self, asker, request).await,
             ReqType::Add(request) => add::handle(self, asker, request).await,
@@ -163,7 +164,10 @@ impl<B: Backend> Agent<B> {
 
     fn answer(&mut self, channel: ChannelId, controller: &Controller, reply_to: Option<Box<str>>, payload: Bytes) {
         match self.channels.answer_to(channel, &controller.section, reply_to) {
-            Some(to) => self.send(channel, to, controller, payload),
+            Some(to) => {
+                let in_time = Some(controller.answer_deadline).filter(|seconds| *seconds > 0);
+                self.send_in_time(channel, to, controller, payload, in_time);
+            }
             None => log::warn!(
                 "controller={} asked without saying where to answer (MQTT response topic), and has no Topic configured",
                 controller.section
@@ -173,8 +177,19 @@ impl<B: Backend> Agent<B> {
 
     /// Sends a message, after the Connect record where that is still owed (R-MTP.8).
     pub(super) fn send(&mut self, channel: ChannelId, to: ReplyTo, controller: &Controller, payload: Bytes) {
+        self.send_in_time(channel, to, controller, payload, None);
+    }
+
+    fn send_in_time(
+        &mut self,
+        channel: ChannelId,
+        to: ReplyTo,
+        controller: &Controller,
+        payload: Bytes,
+        in_time: Option<u32>,
+    ) {
         let record = record::no_session_context(&self.own, &controller.endpoint_id, payload);
-        self.actions.push(Action::Send(Outgoing { channel, to, record }));
+        self.actions.push(Action::Send(Outgoing { channel, to, record, in_time }));
     }
 
     /// Sends the Connect record where one is owed.

@@ -307,6 +307,11 @@ impl<B: Backend> Agent<B> {
         &self.settings
     }
 
+    /// What it goes by is this package.
+    pub fn has_read(&self, package: &Package) -> bool {
+        self.package.as_deref() == Some(package)
+    }
+
     /// Notifications that wait for the controller of this section.
     pub fn waiting_for(&self, controller: &str) -> usize {
         self.outbox.waiting_for(controller)

@@ -73,6 +73,10 @@ pub struct Controller {
     pub on_boarding_restart: u32,
     /// Connect records are sent to it (some controllers crash on them).
     pub connect_record: bool,
+    /// Its console takes the supported model for what is there, and shows nothing of an object when it is not.
+    pub walks: bool,
+    /// Seconds after which an answer is dropped rather than sent; 0 for never.
+    pub answer_deadline: u32,
     /// Notifications wait on a new channel until the controller asked something, or this many seconds.
     pub hold_notify: u32,
 }
@@ -178,6 +182,9 @@ const PERIODIC_INTERVAL: u32 = 86_400;
 /// Seconds that notifications to an Oktopus controller wait for its first request: it takes whatever comes
 /// before its answer for the answer, and crashes.
 const OKTOPUS_HOLD: u32 = 10;
+/// Seconds in which an Oktopus controller is answered. It waits for ten, and takes what comes later for the answer to
+/// its next request; one is for the way.
+const OKTOPUS_ANSWER: u32 = 9;
 
 impl Settings {
     /// Reads the package. What is missing or wrong takes its default; `config` warns of it.
@@ -240,6 +247,8 @@ impl Controller {
             transfers: Transfers::parse(section.text("ResultTypeFilter").unwrap_or_default()),
             on_boarding_restart: number(section, "OnBoardingRestartTime").unwrap_or(0),
             connect_record: !oktopus,
+            walks: oktopus,
+            answer_deadline: number(section, "AnswerDeadline").unwrap_or(if oktopus { OKTOPUS_ANSWER } else { 0 }),
             hold_notify: if oktopus { OKTOPUS_HOLD } else { 0 },
         })
     }

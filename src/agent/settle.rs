@@ -303,7 +303,7 @@ impl<B: Backend> Agent<B> {
                         "the agent stops",
                         Code::SessionContextTerminated,
                     );
-                    self.actions.push(Action::Send(super::Outgoing { channel, to, record }));
+                    self.actions.push(Action::Send(super::Outgoing { channel, to, record, in_time: None }));
                 }
             }
         }

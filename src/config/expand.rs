@@ -19,6 +19,9 @@ pub const ROLES: &[(&str, &str, [&str; 4])] = &[
 /// Stands for the agent's own endpoint id in topics, client ids and user names.
 pub const OWN_ID: &str = "{EndpointID}";
 
+/// Seconds in which Oktopus learns that an agent is there which it takes for gone.
+const OKTOPUS_RESUBSCRIBE: &str = "1200";
+
 /// Options of a controller that its short form moves elsewhere.
 const MOVED: &[&str] = &[
     "url",
@@ -209,6 +212,8 @@ fn client_options(controller: &Section, url: &Url) -> Vec<(&'static str, String)
         ("ClientID", client_id),
         ("Username", username),
         ("Password", password),
+        // It loses track of an agent whose old connection ends after the new one has begun.
+        ("ResubscribeInterval", oktopus.then(|| OKTOPUS_RESUBSCRIBE.to_owned())),
     ];
     options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

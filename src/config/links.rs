@@ -103,6 +103,8 @@ pub struct Mqtt {
     pub clean_start: bool,
     /// Seconds.
     pub session_expiry: u32,
+    /// Seconds; 0 for never.
+    pub resubscribe: u32,
     pub request_response_info: bool,
     pub request_problem_info: bool,
     /// Seconds.
@@ -318,6 +320,7 @@ impl<'a> Reader<'a> {
             keep_alive: word(number(client, "KeepAliveTime")),
             clean_start: truth(client, if level == 5 { "CleanStart" } else { "CleanSession" }),
             session_expiry: number(client, "SessionExpiryInterval"),
+            resubscribe: number(client, "ResubscribeInterval"),
             request_response_info: truth(client, "RequestResponseInfo"),
             request_problem_info: truth(client, "RequestProblemInfo"),
             retry: Retry {

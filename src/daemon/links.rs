@@ -290,7 +290,7 @@ impl Links {
                 self.show_filters(facts);
                 input
             }
-            LinkEvent::Record { channel, bytes, reply_to } => {
+            LinkEvent::Record { channel, bytes, reply_to, .. } => {
                 self.count(facts);
                 let link = self.running.get_mut(&channel.link)?;
                 link.received = link.received.wrapping_add(1);
@@ -558,6 +558,7 @@ fn filters(package: &Package) -> Vec<(Box<str>, Option<Box<str>>)> {
 }
 
 fn enabled_controllers(package: &Package) -> Vec<(Box<str>, Box<str>)> {
+    let package = config::expand(package);
     let enabled = package.of_kind("controller").filter(|controller| config::truth(controller, "Enable"));
     enabled.map(|controller| (controller.name.clone(), config::value(controller, "EndpointID").into())).collect()
 }

@@ -152,6 +152,8 @@ struct Daemon {
     links: Links,
     operations: Operations,
     link_events: Receiver<LinkEvent>,
+    /// When the record came that is being handled.
+    arrived: Option<Instant>,
     /// How many of `link_events` came before the last record was answered.
     waiting: usize,
     changes: Receiver<Change>,
@@ -245,6 +247,10 @@ impl Daemon {
             0 => self.agent.nothing_waits(),
             _ => self.waiting -= 1,
         }
+        self.arrived = match &event {
+            LinkEvent::Record { at, .. } => Some(*at),
+            _ => None,
+        };
         let state_changes = matches!(event, LinkEvent::Connected { .. } | LinkEvent::Lost { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
         // The agent looks at its facts with every input; without one it must be told to.
@@ -325,6 +331,10 @@ impl Daemon {
                 return log::error!("/etc/config/{file}: {error}; links stay as they are until that is repaired");
             }
         };
+        // Whom a link reaches, the agent knows before it is up.
+        if !self.agent.has_read(&package) {
+            self.handle(Input::ConfigChanged).await;
+        }
         log::set_max_level(self.log_level.unwrap_or_else(|| start::log_level(&package)));
         let inputs = self.links.follow(&package, &self.own_id, &mut self.agent.model().facts());
         self.pending.extend(inputs);

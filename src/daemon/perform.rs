@@ -6,6 +6,7 @@ use crate::backend::{Backend, Router, Table};
 use crate::config;
 use crate::mtp::Destination;
 use std::process::Command;
+use std::time::Duration;
 use tokio::time::Instant;
 
 impl Daemon {
@@ -14,6 +15,12 @@ impl Daemon {
     pub(super) async fn perform(&mut self, action: Action, asked: bool) {
         match action {
             Action::Send(outgoing) => {
+                if let (Some(seconds), Some(arrived)) = (outgoing.in_time, self.arrived)
+                    && arrived.elapsed() >= Duration::from_secs(seconds.into())
+                {
+                    let (link, took) = (outgoing.channel.0, arrived.elapsed().as_secs());
+                    return log::warn!("link={link} answer=dropped seconds={took} limit={seconds} see=AnswerDeadline");
+                }
                 self.trace_sent(&outgoing);
                 self.links.send(outgoing.channel, destination(outgoing.to), outgoing.record);
             }

@@ -97,6 +97,7 @@ fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, trust: &Trust) -> Res
         keep_alive: client.keep_alive,
         clean_start: client.clean_start,
         session_expiry: Some(client.session_expiry).filter(|seconds| *seconds > 0),
+        resubscribe: Some(Duration::from_secs(client.resubscribe.into())).filter(|interval| !interval.is_zero()),
         request_response_info: client.request_response_info,
         request_problem_info: client.request_problem_info,
         will: client.will.as_ref().map(will),

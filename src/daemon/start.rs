@@ -57,6 +57,7 @@ impl Daemon {
             links,
             operations,
             link_events,
+            arrived: None,
             waiting: 0,
             changes,
             done,

@@ -71,6 +71,8 @@ pub enum LinkEvent {
         bytes: Bytes,
         /// MQTT response topic (5.0 property or 3.1.1 `/reply-to=`), STOMP `reply-to-dest`, or None.
         reply_to: Option<Box<str>>,
+        /// When they came; the daemon may be busy.
+        at: tokio::time::Instant,
     },
     /// The connection, or the attempt at one, ended. The link goes on trying unless it is a server's session.
     Lost {

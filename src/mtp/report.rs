@@ -120,7 +120,12 @@ mod tests {
 
     fn record(size: usize) -> LinkEvent {
         let channel = Channel { link: LinkId(1), session: 1 };
-        LinkEvent::Record { channel, bytes: Bytes::from(vec![0; size]), reply_to: None }
+        LinkEvent::Record {
+            channel,
+            bytes: Bytes::from(vec![0; size]),
+            reply_to: None,
+            at: tokio::time::Instant::now(),
+        }
     }
 
     fn reporter(capacity: usize) -> (Reporter, mpsc::Receiver<LinkEvent>) {

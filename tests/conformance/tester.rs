@@ -151,6 +151,7 @@ impl Tester {
             keep_alive: 60,
             clean_start: true,
             session_expiry: None,
+            resubscribe: None,
             request_response_info: false,
             request_problem_info: true,
             will: None,

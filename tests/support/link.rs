@@ -41,7 +41,7 @@ impl Link {
 
     pub async fn record(&mut self) -> (Channel, Bytes, Option<Box<str>>) {
         match self.event().await {
-            LinkEvent::Record { channel, bytes, reply_to } => (channel, bytes, reply_to),
+            LinkEvent::Record { channel, bytes, reply_to, .. } => (channel, bytes, reply_to),
             other => panic!("no record: {other:?}"),
         }
     }

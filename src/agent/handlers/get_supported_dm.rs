@@ -1,4 +1,6 @@
 //! GetSupportedDM: the supported model below objects, or one of its elements, with real types and access.
+//!
+//! A walker (`Asker::walks`) is shown of one level only what has a value on this router: its page stays blank otherwise.
 
 use super::super::Agent;
 use super::{Asker, Outcome};
@@ -17,7 +19,7 @@ use crate::usp::wire::msg::{GetSupportedDm, GetSupportedDmResp};
 const MODEL: &str = "urn:broadband-forum-org:tr-181-2-19-1";
 
 /// Answers a GetSupportedDM.
-pub fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: &GetSupportedDm) -> Outcome {
+pub async fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: &GetSupportedDm) -> Outcome {
     let want = Want {
         first_level_only: request.first_level_only,
         commands: request.return_commands,
@@ -25,9 +27,31 @@ pub fn handle<B: Backend>(agent: &mut Agent<B>, asker: &Asker, request: &GetSupp
         params: request.return_params,
         unique_keys: request.return_unique_key_sets,
     };
-    let one = |path: &String| requested(path, agent.model.supported(&*asker.access, path, want));
-    let req_obj_results = request.obj_paths.iter().map(one).collect();
+    let mut req_obj_results = Vec::new();
+    for path in &request.obj_paths {
+        let mut found = agent.model.supported(&*asker.access, path, want);
+        if let (Ok(objects), true) = (&mut found, asker.walks && want.first_level_only) {
+            leave_what_is_there(agent, asker, objects).await;
+        }
+        req_obj_results.push(requested(path, found));
+    }
     Ok(RespType::GetSupportedDmResp(GetSupportedDmResp { req_obj_results }))
+}
+
+/// Of an object that is there once: parameters with a value, and single objects below it that are there.
+async fn leave_what_is_there<B: Backend>(agent: &Agent<B>, asker: &Asker, objects: &mut Vec<SupportedObject<'_>>) {
+    let is_single = |object: &SupportedObject<'_>| !object.object.path.ends_with("{i}.");
+    let Some(here) = objects.first_mut().filter(|here| !here.object.path.contains("{i}")) else { return };
+    let reading = agent.model.get(&*asker.access, &[here.object.path], 1).await;
+    let values = reading.results.into_iter().flatten().flatten().next().map(|values| values.params).unwrap_or_default();
+    here.params.retain(|param| values.iter().any(|(name, _)| *name == param.name));
+    let below: Vec<&str> = objects.iter().skip(1).filter(|o| is_single(o)).map(|o| o.object.path).collect();
+    let named = agent.model.named(&below, 1).await;
+    let is_gone = |path: &str| {
+        let at = below.iter().position(|below| *below == path);
+        at.and_then(|at| named.get(at)?.as_ref()).is_some_and(|named| named.is_empty())
+    };
+    objects.retain(|object| !is_gone(object.object.path));
 }
 
 fn requested(path: &str, result: Result<Vec<SupportedObject<'_>>, Fault>) -> RequestedObjectResult {

@@ -32,6 +32,8 @@ pub struct Asker {
     pub endpoint_id: Box<str>,
     /// What it may do.
     pub access: Rc<Access>,
+    /// It takes the supported model for what is there ([`super::settings::Controller::walks`]).
+    pub walks: bool,
 }
 
 impl Asker {

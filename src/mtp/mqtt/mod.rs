@@ -83,6 +83,8 @@ pub struct Settings {
     pub clean_start: bool,
     /// SessionExpiryInterval in seconds (5.0).
     pub session_expiry: Option<u32>,
+    /// After this time the same filters are subscribed to again; None: never.
+    pub resubscribe: Option<Duration>,
     /// RequestResponseInfo (5.0).
     pub request_response_info: bool,
     /// RequestProblemInfo (5.0).

@@ -39,6 +39,7 @@ pub(super) struct Session<'a> {
     waiting_bytes: usize,
     changes: Vec<Change>,
     next_ping: Option<Instant>,
+    next_subscribe: Option<Instant>,
     heard: bool,
     /// A PINGRESP is awaited by the daemon.
     probed: bool,
@@ -59,9 +60,11 @@ impl<'a> Session<'a> {
             waiting_bytes: 0,
             changes: Vec::new(),
             next_ping: None,
+            next_subscribe: None,
             heard: true,
             probed: false,
         };
+        session.next_subscribe = session.client.settings.resubscribe.map(|wait| Instant::now() + wait);
         session.next_ping = session.ping_after().map(|wait| Instant::now() + wait);
         session
     }
@@ -89,6 +92,7 @@ impl<'a> Session<'a> {
             step = tokio::select! {
                 received = self.wire.receive() => self.received(received, desk),
                 () = sleep_until(self.next_ping) => self.ping(),
+                () = sleep_until(self.next_subscribe) => self.subscribe_again(),
                 () = sleep_until(again) => self.send_again(retry),
                 () = sleep_until(gives_up) => self.give_up(ack_timeout, desk),
                 () = sleep_until(stalls) => self.stalled(stall),
@@ -274,7 +278,7 @@ impl<'a> Session<'a> {
             Version::V5 => response_topic.filter(|topic| is_valid_topic(topic)).map(Into::into),
             Version::V311 => reply_to_of(&topic),
         };
-        desk.report.tell(LinkEvent::Record { channel: self.channel, bytes: payload, reply_to });
+        desk.report.tell(LinkEvent::Record { channel: self.channel, bytes: payload, reply_to, at: Instant::now() });
     }
 
     fn commanded(&mut self, command: Option<LinkCommand>, desk: &mut Desk) -> Option<Leave> {
@@ -390,6 +394,14 @@ impl<'a> Session<'a> {
         let packet = encode::subscribe(self.version(), id, &fresh).ok()?;
         self.changes.push(Change { id, filters: fresh });
         self.push(&packet)
+    }
+
+    /// All filters, in the order of the first SUBSCRIBE: some servers look at its first one.
+    fn subscribe_again(&mut self) -> Option<Leave> {
+        self.next_subscribe = self.client.settings.resubscribe.map(|wait| Instant::now() + wait);
+        let plan = self.client.plan(&self.connack);
+        let granted = |filter: &Filter| self.granted.filters.iter().any(|(known, _)| *known == filter.0);
+        self.subscribe(plan.filters.into_iter().filter(granted).collect())
     }
 
     fn free_id(&mut self) -> u16 {

@@ -126,7 +126,8 @@ impl<'a> Session<'a> {
             Some(body) if body.is_empty() => "a MESSAGE without a record was dropped".into(),
             Some(bytes) => {
                 let reply_to = reply_to.map(Into::into);
-                return desk.report.tell(LinkEvent::Record { channel: self.channel, bytes, reply_to });
+                let at = Instant::now();
+                return desk.report.tell(LinkEvent::Record { channel: self.channel, bytes, reply_to, at });
             }
         };
         desk.report.remark(why);

@@ -188,7 +188,8 @@ impl Session {
                     return Some(Leave::Fault(Fault::Peer(why)));
                 }
                 RECORD => {
-                    desk.report.tell(LinkEvent::Record { channel: self.channel, bytes: value, reply_to: None });
+                    let at = Instant::now();
+                    desk.report.tell(LinkEvent::Record { channel: self.channel, bytes: value, reply_to: None, at });
                 }
                 // R-UDS.15; and a handshake that nobody waits for is ignored too (R-UDS.19).
                 _ => {}

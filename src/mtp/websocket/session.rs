@@ -63,7 +63,8 @@ impl Session {
         self.heard = true;
         match message {
             Some(Ok(Message::Binary(bytes))) => {
-                desk.report.tell(LinkEvent::Record { channel: self.channel, bytes, reply_to: None });
+                let at = Instant::now();
+                desk.report.tell(LinkEvent::Record { channel: self.channel, bytes, reply_to: None, at });
                 None
             }
             Some(Ok(Message::Text(_))) => {
