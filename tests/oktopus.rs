@@ -7,6 +7,8 @@ mod mqtt_broker;
 mod oktopus;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/stomp_broker.rs"]
+mod stomp_broker;
 
 use oktopus::{CONTROLLER, Heard, Oktopus};
 use scene::{SOON, Scene, end_of};
@@ -331,6 +333,39 @@ fn a_password_comes_with_the_endpoint_id_as_its_user() {
         assert!(matches!(oktopus.heard(Instant::now() + SOON).await, Some(Heard::Refused(_))));
         scene.until_logged("the broker refused every subscription").await;
         assert!(scene.log().contains("lets a user speak for the endpoint id of that name only"), "{}", scene.log());
+    });
+}
+
+#[test]
+fn an_agent_that_may_tell_nothing_kills_no_adapter() {
+    Scene::play(|mut scene| async move {
+        let (mut oktopus, port) = Oktopus::mqtt().await;
+        let url = format!("mqtt://127.0.0.1:{port}");
+        scene.start(&controller(&url, "config role 'blind'\n").replace("'full'", "'blind'"));
+        assert_eq!(oktopus.online().await, [""; 5]);
+        let other = values(&mut oktopus, &["Device.DeviceInfo.HostName"], 0).await;
+        assert_ne!(other[0].err_code, 0, "any other question is answered as it is");
+    });
+}
+
+#[test]
+fn over_stomp_it_listens_and_answers_where_it_is_told() {
+    Scene::play(|mut scene| async move {
+        let server = stomp_broker::Broker::new().await;
+        scene.start(&controller(&format!("stomp://user:p@127.0.0.1:{}", server.port), ""));
+        let own = format!("oktopus/usp/v1/agent/{AGENT}");
+        let named = [("version", "1.2"), ("heart-beat", "0,0"), ("subscribe-dest", own.as_str())];
+        let (mut connection, connect, subscribe) = server.subscribed(&named).await;
+        assert_eq!((connect.header("endpoint-id"), connect.header("login")), (Some(AGENT), Some("user")));
+        assert_eq!(subscribe.header("destination"), Some(own.as_str()));
+        let reply_to = format!("oktopus/usp/v1/controller/{AGENT}/info");
+        let kind = ("content-type", "application/vnd.bbf.usp.msg");
+        let headers =
+            [("subscription", "0"), ("message-id", "1"), ("destination", &*own), kind, ("reply-to-dest", &*reply_to)];
+        connection.message(&headers, &oktopus::info_request(AGENT)).await;
+        let sent = connection.frame("SEND").await;
+        assert_eq!(sent.header("destination"), Some(reply_to.as_str()));
+        assert_eq!(oktopus::adapter(&sent.body)[1], "Demo Router");
     });
 }
 

@@ -259,7 +259,7 @@ impl<'a> Reader<'a> {
         let remarks = reaches.filter_map(|(link, reach)| {
             let controller = self.named("controller", &reach.controller)?;
             let remark = (value(controller, "preset") == "oktopus")
-                .then(|| super::oktopus::remark(self.own_id, &link.transport))?;
+                .then(|| super::oktopus::remark(self.own_id, &link.transport, reach))?;
             Some(warning(controller, controller.line, remark?))
         });
         let remarks: Vec<_> = remarks.collect();

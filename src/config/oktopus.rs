@@ -1,12 +1,19 @@
 //! What Oktopus makes of an agent's endpoint id: it takes it apart in topics, and for a user name.
 
-use super::links::Transport;
+use super::links::{Reach, Transport};
 
 /// The endpoint id Oktopus gives itself.
 pub(super) const CONTROLLER_ID: &str = "oktopusController";
 
-/// Why Oktopus would not show this agent; None where nothing speaks against it.
-pub(super) fn remark(own_id: &str, transport: &Transport) -> Option<String> {
+/// Topics below this one are for answers.
+const ANSWERS: &str = "oktopus/usp/v1/controller/";
+
+/// Why Oktopus would not show this agent, or suffer from it; None where nothing speaks against it.
+pub(super) fn remark(own_id: &str, transport: &Transport, reach: &Reach) -> Option<String> {
+    if reach.topic.starts_with(ANSWERS) {
+        let topic = &reach.topic;
+        return Some(format!("Oktopus crashes on notifications at the topic {topic}: leave option Topic out"));
+    }
     let (username, password) = match transport {
         Transport::Mqtt(client) => (&*client.username, &client.password),
         Transport::Stomp(_) => ("", &super::links::Secret::default()),
@@ -37,6 +44,12 @@ pub(super) fn remark(own_id: &str, transport: &Transport) -> Option<String> {
 mod tests {
     use super::super::links::links;
     use crate::backend::uci::parse::parse;
+
+    #[test]
+    fn a_topic_that_is_for_answers_is_named() {
+        assert!(remark("mqtt://h/oktopus/usp/v1/controller/router-1", "router-1").contains("leave option Topic out"));
+        assert_eq!(remark("mqtt://h/oktopus/usp/v1/notify/router-1", "router-1"), "");
+    }
 
     fn remark(url: &str, own_id: &str) -> String {
         let text = format!("config controller 'o'\n option url '{url}'\n option preset oktopus\n");

@@ -188,21 +188,12 @@ impl Oktopus {
     async fn come_online(&mut self) {
         self.online = true;
         self.announced += 1;
-        let param_paths = INFO.iter().map(|name| format!("Device.DeviceInfo.{name}")).collect();
-        self.send(ReqType::Get(Get { param_paths, max_depth: 1 }), "info", "controller").await;
+        self.send(who_are_you(), "info", "controller").await;
     }
 
     /// A request, and the topic it wants the answer at.
     pub async fn send(&mut self, request: ReqType, msg_id: &str, reply_to: &str) {
-        let payload = message::request(msg_id, request);
-        let record = Record {
-            version: "1.0".into(),
-            to_id: self.eid.clone(),
-            from_id: CONTROLLER.into(),
-            record_type: Some(RecordType::NoSessionContext(NoSessionContextRecord { payload })),
-            ..Record::default()
-        };
-        let record = record.encode_to_vec();
+        let record = record(&self.eid, msg_id, request);
         self.last_id += 1;
         match self.line.as_mut().expect("no device is connected") {
             Line::Mqtt { connection, .. } => {
@@ -348,6 +339,28 @@ impl Oktopus {
     }
 }
 
+fn who_are_you() -> ReqType {
+    let param_paths = INFO.iter().map(|name| format!("Device.DeviceInfo.{name}")).collect();
+    ReqType::Get(Get { param_paths, max_depth: 1 })
+}
+
+/// The record of that question.
+pub fn info_request(eid: &str) -> Vec<u8> {
+    record(eid, "info", who_are_you())
+}
+
+fn record(eid: &str, msg_id: &str, request: ReqType) -> Vec<u8> {
+    let payload = message::request(msg_id, request);
+    let record = Record {
+        version: "1.0".into(),
+        to_id: eid.into(),
+        from_id: CONTROLLER.into(),
+        record_type: Some(RecordType::NoSessionContext(NoSessionContextRecord { payload })),
+        ..Record::default()
+    };
+    record.encode_to_vec()
+}
+
 /// The message in a record without session context.
 fn payload(record: &[u8]) -> Option<Bytes> {
     match Record::decode(record).unwrap().record_type {
@@ -357,7 +370,7 @@ fn payload(record: &[u8]) -> Option<Bytes> {
 }
 
 /// What the adapter makes of the answer to its question; it looks at nothing before it takes it.
-fn adapter(record: &[u8]) -> Vec<String> {
+pub fn adapter(record: &[u8]) -> Vec<String> {
     let payload = payload(record).expect("the adapter dies: nil dereference, it is no record without session context");
     let body = Msg::decode(payload).unwrap().body.and_then(|body| body.msg_body);
     let Some(MsgBody::Response(response)) = body else { panic!("the adapter dies of a type assertion: {body:?}") };
