@@ -281,6 +281,26 @@ impl Controller {
         Ok(all)
     }
 
+    /// The paths of what is supported below an object, with everything in it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn supported(&mut self, path: &str) -> Result<Vec<String>, Trouble> {
+        let asked = msg::GetSupportedDm {
+            obj_paths: vec![path.to_owned()],
+            first_level_only: false,
+            return_commands: true,
+            return_events: true,
+            return_params: true,
+            return_unique_key_sets: true,
+        };
+        let RespType::GetSupportedDmResp(response) = self.request(ReqType::GetSupportedDm(asked)).await? else {
+            return Err(Trouble::Unexpected);
+        };
+        let objects = response.req_obj_results.into_iter().flat_map(|result| result.supported_objs);
+        Ok(objects.map(|object| object.supported_obj_path).collect())
+    }
+
     /// The value of one parameter; empty where the path resolves to nothing.
     ///
     /// # Errors

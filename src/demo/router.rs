@@ -143,6 +143,16 @@ impl Router {
         self.bus.notify(&object, notification, Table::default().with("address", mac));
     }
 
+    /// Fills the home: so many Wi-Fi clients on both radios, hosts the kernel knows, and leases.
+    ///
+    /// # Errors
+    /// What the system says against the file of leases.
+    pub fn crowd(&self, stations: u8, hosts: u8, leases: u8) -> io::Result<()> {
+        changes::crowd(&mut self.world.answers.borrow_mut(), stations, hosts);
+        let lines = (0..leases).map(|n| format!("4102444800 {} 192.168.1.{n} host{n} *\n", changes::mac(n)));
+        fs::write(self.root().join("tmp/dhcp.leases"), lines.collect::<String>())
+    }
+
     fn provide_all(&self) {
         for (object, methods) in self.world.answers.borrow().as_object().into_iter().flatten() {
             let methods = methods.as_object().into_iter().flatten();

@@ -57,6 +57,25 @@ pub(super) fn set_interface(answers: &mut Json, name: &str, up: bool) -> bool {
     true
 }
 
+/// The address of one of many.
+pub(super) fn mac(number: u8) -> String {
+    format!("02:00:5e:30:00:{number:02x}")
+}
+
+/// Clients on both radios in turn, and hosts in the kernel's tables.
+pub(super) fn crowd(answers: &mut Json, stations: u8, hosts: u8) {
+    let client = answers["hostapd.phy1-ap0"]["get_clients"]["clients"]["02:00:5e:20:00:02"].clone();
+    for number in 0..stations {
+        let object = if number % 2 == 0 { "hostapd.phy0-ap0" } else { "hostapd.phy1-ap0" };
+        answers[object]["get_clients"]["clients"][mac(number)] = client.clone();
+    }
+    let neighbour = |number| {
+        let address = format!("192.168.1.{number}");
+        json!({ "dev": "br-lan", "family": 4, "address": address, "state": 2, "router": false, "lladdr": mac(number) })
+    };
+    answers["netlink"]["neigh"]["neigh"] = (0..hosts).map(neighbour).collect();
+}
+
 /// A client is associated, or is not.
 pub(super) fn set_associated(answers: &mut Json, object: &str, mac: &str, here: bool) {
     let clients =
