@@ -110,6 +110,7 @@ pub struct Docs {
     touched: RefCell<Touched>,
     failed: Cell<bool>,
     doubt: Cell<bool>,
+    missed: Cell<bool>,
     closed: bool,
 }
 
@@ -262,6 +263,21 @@ impl Docs {
         questions.iter().for_each(|&q| self.touch(q));
     }
 
+    /// This question has its answer.
+    pub(super) fn answered(&self, question: u16) -> bool {
+        usize::from(question) < self.answers.len()
+    }
+
+    /// Whether a question without an answer was used since this was false; `missed` is what it is from now on.
+    pub(super) fn replace_missed(&self, missed: bool) -> bool {
+        self.missed.replace(missed)
+    }
+
+    /// Something is not known yet.
+    pub(super) fn miss(&self, missed: bool) {
+        self.missed.set(self.missed.get() || missed);
+    }
+
     /// A question by its number.
     pub fn question(&self, number: u16) -> Option<Question> {
         self.questions.borrow().get(usize::from(number)).cloned()
@@ -350,6 +366,7 @@ impl Docs {
     }
 
     fn touch(&self, question: u16) {
+        self.miss(!self.answered(question));
         let Touched { order, marks } = &mut *self.touched.borrow_mut();
         let at = usize::from(question);
         if marks.len() <= at {

@@ -66,8 +66,9 @@ impl Row {
     }
 }
 
-/// The rows of one table, the questions they came from, and whether one of these failed.
-type Rows = (Rc<[Rc<Row>]>, Rc<[u16]>, bool);
+/// The rows of one table, the questions they came from, whether one of these failed, and whether an answer is missing
+/// or a row has no number of its own yet.
+type Rows = (Rc<[Rc<Row>]>, Rc<[u16]>, bool, bool);
 
 /// Aliases staged in a transaction: by the row's path, its key and its Alias.
 pub type Aliases = HashMap<Box<str>, (Box<str>, Box<str>)>;
@@ -119,9 +120,10 @@ impl<'a> Eval<'a> {
 
     /// The rows of `table` in `parent`, by instance number. `path` is the table's path, `Device.IP.Interface.`
     pub fn rows(&self, table: ObjectId, parent: Option<&Rc<Row>>, path: &str) -> Rc<[Rc<Row>]> {
-        if let Some((rows, used, failed)) = self.rows.borrow().get(path) {
+        if let Some((rows, used, failed, missed)) = self.rows.borrow().get(path) {
             self.docs.use_again(used);
             self.docs.fail(*failed);
+            self.docs.miss(*missed);
             return rows.clone();
         }
         if self.open.borrow().contains(&table) {
@@ -133,7 +135,10 @@ impl<'a> Eval<'a> {
         let before = self.docs.forget_use();
         let failed_before = self.docs.failed();
         self.docs.forget_failure();
+        let missed_before = self.docs.replace_missed(false);
         let rows: Rc<[Rc<Row>]> = self.make_rows(table, parent, path).into();
+        let missed = self.docs.replace_missed(missed_before);
+        self.docs.miss(missed);
         let used: Rc<[u16]> = self.docs.used().into();
         self.docs.use_again(&before);
         let failed = self.docs.failed();
@@ -142,7 +147,7 @@ impl<'a> Eval<'a> {
         let provisional = self.cut.get() && !self.open.borrow().is_empty();
         self.cut.set(cut_before || provisional);
         if !provisional {
-            self.rows.borrow_mut().insert(path.into(), (rows.clone(), used, failed));
+            self.rows.borrow_mut().insert(path.into(), (rows.clone(), used, failed, missed));
         }
         rows
     }
@@ -213,7 +218,9 @@ impl<'a> Eval<'a> {
             .map(|((key, item), last)| {
                 // A process is known by its number: `:7` comes and goes too often to be remembered.
                 let own = key.strip_prefix(':').and_then(|number| number.parse().ok());
-                let known = if provisional { instances.known(path, &key).or(Some(last)) } else { None };
+                let known = if provisional { instances.known(path, &key) } else { None };
+                self.docs.miss(provisional && own.is_none() && known.is_none());
+                let known = known.or(provisional.then_some(last));
                 let number = own.or(known).unwrap_or_else(|| instances.number(path, &key));
                 let path = format!("{path}{number}.").into();
                 Rc::new(Row { object: table, key, number, parent: parent.cloned(), item, path })

@@ -18,6 +18,7 @@ pub mod dropin;
 pub mod eval;
 pub mod facets;
 pub mod facts;
+mod gather;
 pub mod instances;
 mod keys;
 pub mod mount;

@@ -2,6 +2,7 @@
 
 use super::arguments::checked;
 use super::eval::{Eval, Scope};
+use super::gather::Found;
 use super::mount;
 use super::resolve::{self, Node, readable, resolve, rights, unsupported};
 use super::schema::{Command, ObjectId, Param};
@@ -61,9 +62,6 @@ pub struct Invocation {
 /// Rounds of questions of one reading at most: `let`s and references go no deeper. What is asked then has no answer.
 const MAX_ROUNDS: usize = 24;
 
-/// A path has at most so many steps: who asks deeper asks for all.
-const MAX_DEPTH: u32 = 32;
-
 /// Bytes of names and values that one message reads at most; the largest record is a quarter of it.
 pub const MAX_ANSWER: usize = 4 << 20;
 
@@ -109,13 +107,15 @@ impl<B: Backend> Model<B> {
     pub async fn get(&self, permit: &dyn Permit, paths: &[&str], max_depth: u32) -> Reading {
         let mut docs = super::docs::Docs::default();
         let depth = if max_depth == 0 { u32::MAX } else { max_depth };
+        let mut found = Found::default();
         let (results, used) = self
             .evaluate(&mut docs, |eval| {
                 let mut left = MAX_ANSWER;
                 let one = |path: &&str| {
                     eval.docs.forget_use();
                     eval.docs.forget_doubt();
-                    let values = get(eval, permit, path, depth).and_then(|values| within(values, &mut left));
+                    let values = get(eval, permit, path, depth, &mut found);
+                    let values = values.and_then(|values| within(values, &mut left));
                     (values, (eval.docs.used(), eval.docs.doubt()))
                 };
                 paths.iter().map(one).unzip::<_, _, Vec<_>, Vec<_>>()
@@ -222,7 +222,13 @@ fn call_fault(object: &str, why: &CallError) -> Fault {
     Fault::new(Code::CommandFailure, what)
 }
 
-fn get(eval: &Eval<'_>, permit: &dyn Permit, text: &str, depth: u32) -> Result<Vec<ObjectValues>, Fault> {
+fn get(
+    eval: &Eval<'_>,
+    permit: &dyn Permit,
+    text: &str,
+    depth: u32,
+    found: &mut Found,
+) -> Result<Vec<ObjectValues>, Fault> {
     let path = resolve::parse(text)?;
     let resolved = resolve(eval, permit, &path)?;
     // R-GET.0: a path that searches for nothing must name something that is there.
@@ -232,9 +238,7 @@ fn get(eval: &Eval<'_>, permit: &dyn Permit, text: &str, depth: u32) -> Result<V
     let mut values = Vec::new();
     match resolved.leaf {
         Leaf::Object => {
-            for node in &resolved.nodes {
-                collect(eval, permit, node, depth, &mut values);
-            }
+            values = found.gather(eval, permit, &resolved.nodes, depth);
             // What may not be read does not exist (R-GET.1).
             let readable = |node: &Node| permit.object(&node.path).allow(Rights::OBJECT_READ);
             if values.is_empty() && !resolved.search && !resolved.nodes.iter().any(readable) {
@@ -270,48 +274,8 @@ fn parameter(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, name: &str, into
     }
 }
 
-/// An object and what is below it; a table and its instances count as one level.
-fn collect(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, depth: u32, into: &mut Vec<ObjectValues>) {
-    if node.at_table {
-        if depth > MAX_DEPTH {
-            mount::ask_whole(eval, node);
-        }
-        for row in eval.rows(node.object, node.row.as_ref(), &node.path).iter() {
-            collect(eval, permit, &resolve::instance(row), depth, into);
-        }
-        return;
-    }
-    if depth > MAX_DEPTH {
-        mount::ask_whole(eval, node);
-    }
-    own(eval, permit, node, into);
-    if depth > 1 {
-        for &child in &eval.schema[node.object].children {
-            if let Some(child) = below(eval, node, child) {
-                collect(eval, permit, &child, depth - 1, into);
-            }
-        }
-    }
-}
-
-/// The object's own parameters, where it has any to show.
-fn own(eval: &Eval<'_>, permit: &dyn Permit, node: &Node, into: &mut Vec<ObjectValues>) {
-    let scope = Scope { eval, object: node.object, row: node.row.as_ref() };
-    let object = scope.schema();
-    let by_element = permit.by_element(&node.path);
-    if object.params.is_empty() || (!by_element && !permit.object(&node.path).allow(Rights::PARAM_READ)) {
-        return;
-    }
-    let shown = object.params.iter().filter(|p| !by_element || readable(permit, &node.path, p.name));
-    let params: Vec<_> =
-        shown.filter_map(|param| resolve::shown(&scope, permit, param).map(|v| (param.name, v))).collect();
-    if !params.is_empty() {
-        into.push(ObjectValues { path: node.path.clone(), params });
-    }
-}
-
 /// A direct sub-object or sub-table, where it is there.
-fn below(eval: &Eval<'_>, node: &Node, child: ObjectId) -> Option<Node> {
+pub(super) fn below(eval: &Eval<'_>, node: &Node, child: ObjectId) -> Option<Node> {
     let scope = Scope { eval, object: child, row: node.row.as_ref() };
     let schema = scope.schema();
     scope.exists().then(|| Node {
