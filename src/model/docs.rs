@@ -116,7 +116,7 @@ pub struct Docs {
 
 /// Questions in the order of their first use, and by number whether they are among them.
 #[derive(Debug, Default)]
-struct Touched {
+pub(super) struct Touched {
     order: Vec<u16>,
     marks: Vec<bool>,
 }
@@ -252,10 +252,15 @@ impl Docs {
     }
 
     /// Begins a new account of what is used, returning the old one.
-    pub fn forget_use(&self) -> Vec<u16> {
-        let Touched { order, marks } = &mut *self.touched.borrow_mut();
-        marks.clear();
-        std::mem::take(order)
+    pub(super) fn forget_use(&self) -> Touched {
+        self.touched.take()
+    }
+
+    /// Goes on with the account before; what was used meanwhile is added to it, and returned.
+    pub(super) fn use_also(&self, before: Touched) -> Vec<u16> {
+        let Touched { order, .. } = self.touched.replace(before);
+        self.use_again(&order);
+        order
     }
 
     /// Counts these questions as used.

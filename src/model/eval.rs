@@ -73,6 +73,10 @@ type Rows = (Rc<[Rc<Row>]>, Rc<[u16]>, bool, bool);
 /// Aliases staged in a transaction: by the row's path, its key and its Alias.
 pub type Aliases = HashMap<Box<str>, (Box<str>, Box<str>)>;
 
+/// Rows that were made, by their table's path.
+#[derive(Debug, Default)]
+pub(super) struct Made(HashMap<Box<str>, Rows>);
+
 /// Everything one evaluation reads from.
 pub struct Eval<'a> {
     /// The supported model.
@@ -87,8 +91,7 @@ pub struct Eval<'a> {
     pub aliases: &'a Aliases,
     /// Now, in seconds since 1970.
     pub now: i64,
-    /// By the table's path.
-    rows: RefCell<HashMap<Box<str>, Rows>>,
+    rows: RefCell<Made>,
     /// Tables whose rows are being made: a table that needs itself has no rows there.
     open: RefCell<Vec<ObjectId>>,
     /// Such a table was met: what was made of it holds only there.
@@ -96,14 +99,15 @@ pub struct Eval<'a> {
 }
 
 impl<'a> Eval<'a> {
-    /// An evaluation with nothing cached.
-    pub fn new(
+    /// An evaluation; `made` are rows of an earlier one of the same answers.
+    pub(super) fn new(
         schema: &'a Schema,
         docs: &'a Docs,
         instances: &'a RefCell<Instances>,
         facts: &'a Facts,
         aliases: &'a Aliases,
         now: i64,
+        made: Made,
     ) -> Self {
         Self {
             schema,
@@ -112,15 +116,22 @@ impl<'a> Eval<'a> {
             facts,
             aliases,
             now,
-            rows: RefCell::default(),
+            rows: RefCell::new(made),
             open: RefCell::default(),
             cut: Cell::default(),
         }
     }
 
+    /// The rows that are as they will be with more answers.
+    pub(super) fn into_made(self) -> Made {
+        let Made(mut rows) = self.rows.into_inner();
+        rows.retain(|_, (.., missed)| !*missed);
+        Made(rows)
+    }
+
     /// The rows of `table` in `parent`, by instance number. `path` is the table's path, `Device.IP.Interface.`
     pub fn rows(&self, table: ObjectId, parent: Option<&Rc<Row>>, path: &str) -> Rc<[Rc<Row>]> {
-        if let Some((rows, used, failed, missed)) = self.rows.borrow().get(path) {
+        if let Some((rows, used, failed, missed)) = self.rows.borrow().0.get(path) {
             self.docs.use_again(used);
             self.docs.fail(*failed);
             self.docs.miss(*missed);
@@ -139,15 +150,14 @@ impl<'a> Eval<'a> {
         let rows: Rc<[Rc<Row>]> = self.make_rows(table, parent, path).into();
         let missed = self.docs.replace_missed(missed_before);
         self.docs.miss(missed);
-        let used: Rc<[u16]> = self.docs.used().into();
-        self.docs.use_again(&before);
+        let used: Rc<[u16]> = self.docs.use_also(before).into();
         let failed = self.docs.failed();
         self.docs.fail(failed_before);
         self.open.borrow_mut().pop();
         let provisional = self.cut.get() && !self.open.borrow().is_empty();
         self.cut.set(cut_before || provisional);
         if !provisional {
-            self.rows.borrow_mut().insert(path.into(), (rows.clone(), used, failed, missed));
+            self.rows.borrow_mut().0.insert(path.into(), (rows.clone(), used, failed, missed));
         }
         rows
     }

@@ -117,8 +117,7 @@ impl Round<'_, '_> {
         let (before, failed_before) = (docs.forget_use(), docs.failed());
         docs.forget_failure();
         let (values, answered) = self.answered(|| own(self.eval, self.permit, node));
-        let (used, failed) = (docs.used(), docs.failed());
-        docs.use_again(&before);
+        let (used, failed) = (docs.use_also(before), docs.failed());
         docs.fail(failed_before);
         self.all.extend(values.map(|values| match sure && answered {
             true => Part::Sure(Kept { values, used, failed }),

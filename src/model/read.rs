@@ -1,7 +1,7 @@
 //! Get, GetInstances and the commands a path names.
 
 use super::arguments::checked;
-use super::eval::{Eval, Scope};
+use super::eval::{Eval, Made, Scope};
 use super::gather::Found;
 use super::mount;
 use super::resolve::{self, Node, readable, resolve, rights, unsupported};
@@ -84,11 +84,14 @@ impl<B: Backend> Model<B> {
         mut question: impl FnMut(&Eval<'_>) -> T,
     ) -> T {
         let mut round = 0;
+        let mut made = Made::default();
         loop {
             let outcome = {
                 let facts = self.facts.borrow();
-                let eval = Eval::new(&self.schema, docs, &self.instances, &facts, aliases, self.now.get());
-                question(&eval)
+                let eval = Eval::new(&self.schema, docs, &self.instances, &facts, aliases, self.now.get(), made);
+                let outcome = question(&eval);
+                made = eval.into_made();
+                outcome
             };
             round += 1;
             if !docs.incomplete() {
