@@ -109,6 +109,30 @@ pub fn table(lines: &[Line], why: bool) -> String {
     text
 }
 
+/// What is mapped or wanted, as the table of `docs/coverage.md`.
+pub fn page(lines: &[Line]) -> String {
+    let mut text = String::from(
+        "# What of TR-181 is mapped\n\n\
+         <!-- Made by `UPDATE=1 cargo test --test model_against_standard`. -->\n\n\
+         Parameters, commands and events of TR-181 2.19: how many are mapped, how many of those that a router wants\n\
+         (`data-model/router-profile.txt`), and why the others are not. An object whose package is not installed is not\n\
+         there. `usp-agent coverage --missing` names each one.\n\n\
+         | Object | Mapped | Of the profile | Why not |\n|---|---|---|---|\n",
+    );
+    let mut total = Line::default();
+    for line in lines.iter().filter(|line| line.mapped > 0 || line.in_profile > 0) {
+        add(&mut total, line);
+        let reasons = line.reasons.join("; ");
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} of {} | {reasons} |",
+            line.object, line.mapped, line.mapped_in_profile, line.in_profile
+        );
+    }
+    let _ = writeln!(text, "| all | {} | {} of {} | |", total.mapped, total.mapped_in_profile, total.in_profile);
+    text
+}
+
 /// What the router profile wants and the model has not: full names, in the order of the standard's paths, with the
 /// reason where one is stated.
 pub fn missing<'a>(schema: &Schema, digest: &Digest<'_>, no_source: &NoSource<'a>) -> Vec<(String, Option<&'a str>)> {
