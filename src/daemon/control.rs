@@ -3,7 +3,7 @@
 //!
 //! One call at a time, like messages of controllers and after those. A call that fails is answered with a status that
 //! is not 0 and with `error`: the code of USP and a sentence. A caller costs memory only within limits, whatever it
-//! does: 16 calls wait for the agent, [`MAX_HELD`] for an operation.
+//! does: 16 calls wait for the agent, `MAX_HELD` for an operation.
 
 mod answer;
 mod report;

@@ -246,7 +246,7 @@ impl Docs {
         !self.closed && self.questions.borrow().len() > self.answers.len()
     }
 
-    /// The questions used since the last [`Docs::forget_use`], each once.
+    /// The questions used since the last `Docs::forget_use`, each once.
     pub fn used(&self) -> Vec<u16> {
         self.touched.borrow().order.clone()
     }

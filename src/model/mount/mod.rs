@@ -2,8 +2,8 @@
 //!
 //! What a plugin says of itself (`_get_supported`, `_describe`) becomes objects of the schema like any others, so that
 //! paths, searches, references, permissions and subscriptions are what they are everywhere. Of its own a mounted object
-//! has only where its rows and values come from ([`read`]), how they are written ([`write`]) and who performs its
-//! commands ([`execute`]).
+//! has only where its rows and values come from (`read`), how they are written (`write`) and who performs its
+//! commands (`execute`).
 //!
 //! A plugin is asked what it supports when it is mounted and whenever it comes (back) onto the bus. While it is away
 //! its objects stay supported and have no values.
