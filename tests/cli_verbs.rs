@@ -270,7 +270,6 @@ fn a_controller_is_connected_with_one_command() {
         assert!(out.starts_with("acs: written to ") && err.contains("/etc/init.d/usp-agent start"), "{out}{err}");
         let other = "config localagent 'agent'\n\toption log_level 'debug'\n";
         scene.start(other);
-        while run(&scene, &["status"]).await.0 == 5 {}
         let out = shown(&scene, &[&connect[..], &["--role", "full"]].concat()).await;
         let lines: Vec<&str> = out.lines().collect();
         assert_eq!(lines[1], format!("acs: connected to {url} as os::00005E-00005E100001"));

@@ -291,6 +291,30 @@ fn loose_paths_are_understood_and_what_fails_fails_by_itself() {
         let row = made.instantiated_path.trim_end_matches('.');
         let done = deleted(oktopus, delete(row)).await;
         assert!(matches!(&done, Deleted::OperSuccess(gone) if gone.affected_paths.len() == 1), "{done:?}");
+        // What its scripts add: values in other words, a row that is addressed by what was set in the same message.
+        let own = [
+            ("Persistent", "1"),
+            ("Enable", "1"),
+            ("NotifRetry", "0"),
+            ("NotifType", "OperationComplete"),
+            ("ReferenceList", "Device.IP.Diagnostics.IPPing()"),
+            ("Recipient", "Device.LocalAgent.Controller.1"),
+        ];
+        let done = added(oktopus, add("Device.LocalAgent.Subscription.", &own)).await;
+        let Added::OperSuccess(made) = done else { panic!("{done:?}") };
+        assert!(!made.unique_keys["ID"].is_empty(), "{made:?}");
+        let ReqType::Add(mut both) = add("Device.IP.Interface.", &[("Alias", "my test")]) else { unreachable!() };
+        let ReqType::Add(mut below) = add("Device.IP.Interface.[Alias==my test].IPv4Address.", &[]) else {
+            unreachable!()
+        };
+        both.create_objs.append(&mut below.create_objs);
+        let answer = oktopus.ask(ReqType::Add(both)).await;
+        let Ok(RespType::AddResp(response)) = answer else { panic!("{answer:?}") };
+        let second = response.created_obj_results[1].oper_status.as_ref().unwrap().oper_status.as_ref().unwrap();
+        assert!(
+            matches!(second, Added::OperSuccess(made) if made.instantiated_path.ends_with("IPv4Address.1.")),
+            "{second:?}"
+        );
         // For nested tables the console removes only the first `{i}.`.
         let done = added(oktopus, add("Device.IP.Interface.IPv4Address.{i}.", &[])).await;
         assert!(matches!(done, Added::OperFailure(_)), "{done:?}");

@@ -9,8 +9,9 @@ use crate::backend::live::Place;
 use crate::backend::ubus::Client;
 use crate::backend::uci::store::Store;
 use crate::backend::uci::{Error, Package, PackageEdits};
-use crate::backend::{Table, Value};
+use crate::backend::{CallError, Table, Value};
 use crate::config;
+use crate::daemon::control::OBJECT;
 use section::Wanted;
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,6 +34,8 @@ pub(super) const FLAGS: &[Flag] = &[
 
 /// How long the agent may take until it is connected.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take until it is on the bus.
+const START: Duration = Duration::from_secs(2);
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(50);
 /// Bytes of a password at most: what a user name or password of MQTT may have.
@@ -118,6 +121,7 @@ fn write(given: &Arguments, wanted: &Wanted<'_>) -> Result<(Box<str>, Vec<String
 
 /// Waits until the agent is connected, or knows why it is not.
 async fn reach(bus: &Client, given: &Arguments, name: &str) -> Result<Exit, Exit> {
+    comes_up(bus).await;
     let until = Instant::now() + PATIENCE;
     bus::call(bus, given, "reload", &Table::default()).await?;
     loop {
@@ -139,6 +143,16 @@ async fn reach(bus: &Client, given: &Arguments, name: &str) -> Result<Exit, Exit
             }
             Some(Seen::Nothing(_)) | None => sleep(POLL).await,
         }
+    }
+}
+
+/// An agent that was started just now, by the installation or by hand, is waited for.
+async fn comes_up(bus: &Client) {
+    let until = Instant::now() + START;
+    let is_away =
+        || async { matches!(bus.ask(OBJECT, "status", &Table::default(), START).await, Err(CallError::NotFound)) };
+    while Instant::now() < until && is_away().await {
+        sleep(POLL).await;
     }
 }
 
