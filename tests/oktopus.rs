@@ -361,6 +361,25 @@ fn a_password_comes_with_the_endpoint_id_as_its_user() {
 }
 
 #[test]
+fn a_controller_that_is_configured_while_the_agent_starts_is_heard() {
+    Scene::play(|mut scene| async move {
+        let (mut oktopus, port) = Oktopus::mqtt().await;
+        let own = "config localagent 'agent'\n\toption EndpointID 'router-1'\n";
+        let config = controller(&format!("mqtt://127.0.0.1:{port}"), own);
+        let file = scene.router.config_dir().join("usp-agent");
+        // The agent asks this for Boot!, after it has read its configuration and before it starts its links.
+        let signature = Signature::default().method("board", &[]);
+        scene.router.bus().provide("system", &signature, move |_, _| {
+            std::fs::write(&file, &config).unwrap();
+            Ok(Table::default().with("model", "Slow Router"))
+        });
+        scene.start(own);
+        assert_eq!(oktopus.online().await[1], "Slow Router");
+        assert!(!scene.log().contains("record dropped"), "{}", scene.log());
+    });
+}
+
+#[test]
 fn an_agent_that_may_tell_nothing_kills_no_adapter() {
     Scene::play(|mut scene| async move {
         let (mut oktopus, port) = Oktopus::mqtt().await;
