@@ -201,7 +201,8 @@ fn client_options(controller: &Section, url: &Url) -> Vec<(&'static str, String)
     let (username, password) = credentials(controller, url);
     // Oktopus takes the endpoint id for the user, and loses track of agents whose client id changes.
     let own_id = |wanted: bool| wanted.then(|| OWN_ID.to_owned());
-    let username = username.or_else(|| own_id(oktopus && password.is_some()));
+    let named = username.filter(|username| !username.is_empty());
+    let username = named.or_else(|| own_id(oktopus && password.is_some()));
     let client_id = given("ClientID").or_else(|| own_id(oktopus));
     let transport = if url.scheme.encrypted() { "TLS" } else { "TCP/IP" };
     let options = [

@@ -65,6 +65,14 @@ fn oktopus_has_its_own_topics_client_id_and_path() {
     ] {
         assert!(long.contains(line), "{line} is not in\n{long}");
     }
+    let in_url = expanded("config controller 'o'\n option url 'mqtt://:p@h'\n option preset oktopus\n");
+    assert!(
+        in_url.contains("Username '{EndpointID}'") && in_url.contains("EndpointID 'oktopusController'"),
+        "{in_url}"
+    );
+    assert!(in_url.contains("ResubscribeInterval '1200'"), "{in_url}");
+    let plain = expanded("config controller 'o'\n option url 'mqtt://:p@h'\n option EndpointID o\n");
+    assert!(!["Username", "ClientID", "Resubscribe", "oktopus"].iter().any(|text| plain.contains(text)), "{plain}");
     assert!(
         expanded("config controller 'o'\n option url 'ws://h'\n option preset oktopus\n").contains("Path '/ws/agent'")
     );
