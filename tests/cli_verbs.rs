@@ -134,7 +134,7 @@ fn what_fails_says_why_and_what_to_do_next() {
             (&["approve", "nobody"], 6, "there are: test"),
             (&["set", "Device.DeviceInfo.HostName"], 2, "is not NAME=VALUE"),
             (&["get"], 2, "usp-agent get Device.DeviceInfo."),
-            (&["watch", "Device.", "--count", "x"], 2, "--count takes a number"),
+            (&["watch", "Device.", "--count", "x"], 2, "--count and --seconds take a number"),
         ] {
             let (given, out, err) = run(&scene, args).await;
             assert_eq!((given, out.as_str()), (code, ""), "{args:?}: {err}");

@@ -15,6 +15,8 @@ use tokio::time::sleep;
 pub(super) const JSON: Flag = Flag { name: "json", value: None, doc: "print JSON, for scripts" };
 /// Ends a verb that goes on.
 pub(super) const COUNT: Flag = Flag { name: "count", value: Some("N"), doc: "stop after so many" };
+/// Ends it after a while, for a caller that cannot interrupt it.
+pub(super) const SECONDS: Flag = Flag { name: "seconds", value: Some("N"), doc: "stop after so long" };
 /// How long an answer may take; an operation that takes longer is waited for by its event.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often what goes on is asked for again, half of what the agent grants.
@@ -36,18 +38,22 @@ pub(super) fn ask(given: &Arguments, method: &str, args: &Table) -> Result<Table
     converse(given, async |bus, _| call(&bus, given, method, args).await)
 }
 
-/// Asks for something that goes on, and prints every event of it, until interrupted.
+/// Asks for something that goes on, and prints every event of it, until interrupted or for so many or so long.
 pub(super) fn follow(given: &Arguments, method: &str, args: Table, event: &str, show: fn(&Table) -> String) -> Exit {
-    let Ok(mut left) = given.value("count").unwrap_or("4294967295").parse::<u32>() else {
-        complain("--count takes a number");
+    let number = |name| given.value(name).unwrap_or("4294967295").parse::<u32>();
+    let (Ok(mut left), Ok(seconds)) = (number("count"), number("seconds")) else {
+        complain("--count and --seconds take a number");
         return Exit::Usage;
     };
     let wanted = format!("{OBJECT}.{event}");
     let followed = converse(given, async |bus, mut events| {
         bus.watch_event(&wanted);
         call(&bus, given, method, &args).await?;
+        let end = sleep(Duration::from_secs(seconds.into()));
+        tokio::pin!(end);
         while left > 0 {
             tokio::select! {
+                () = &mut end => return Ok(()),
                 Some(change) = events.recv() => match change {
                     Change::Event(id, data) if *id == *wanted => {
                         left -= 1;

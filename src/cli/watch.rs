@@ -5,7 +5,7 @@ use super::table::plain;
 use super::{Arguments, Exit, Flag, UBUS, usage};
 use crate::backend::Table;
 
-pub(super) const FLAGS: &[Flag] = &[UBUS, bus::JSON, bus::COUNT];
+pub(super) const FLAGS: &[Flag] = &[UBUS, bus::JSON, bus::COUNT, bus::SECONDS];
 
 pub(super) fn run(given: &Arguments) -> Exit {
     if given.words.is_empty() {
