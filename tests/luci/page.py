@@ -31,7 +31,7 @@ config controller 'branch'
 	list role 'readonly'
 
 config controller 'newcomer'
-	option url 'wss://127.0.0.1:2/usp'
+	option url 'ws://127.0.0.1:2/usp'
 	option EndpointID 'self::newcomer'
 
 config subscription 'codes'
@@ -129,13 +129,16 @@ class Page:
         lease = "Device.DHCPv4.Server.Pool.1.LeaseTime="
         dhcp = self.router.uci.folder / "dhcp"
         before = dhcp.read_text()
-        for seconds, button in (("7200", "Undo the change"), ("3600", "Keep the change")):
+        for seconds, button, method in (("7200", "Undo the change", "revert"), ("3600", "Keep the change", "confirm")):
+            self.router.asked.clear()
             assert self.router.run("set", lease + seconds).returncode == 0
             changed = dhcp.read_text()
             self.shows("#usp-agent-trial", "A change of dhcp is on trial")
             self.browser.click(button)
             self.until(lambda: not self.browser.text("#usp-agent-trial"), "nothing is on trial any more")
-            self.check(changed != before and dhcp.read_text() == (before if "Undo" in button else changed), button)
+            self.check(changed != before and dhcp.read_text() == (before if method == "revert" else changed), button)
+            # It might have ended by itself.
+            self.check(method in self.router.asked, f"{method} is called")
 
     def test_of_a_controller(self):
         self.browser.click("Test", row("branch"))

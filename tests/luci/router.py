@@ -133,7 +133,8 @@ class Router:
         self.uci = Uci(self.told["config_dir"])
         self.log = tempfile.NamedTemporaryFile("w+", prefix="usp-agent-luci-", suffix=".log")
         self.agent = None
-        self.denied = []
+        # Methods of the agent that were called, and calls that the ACL refused.
+        self.asked, self.denied = [], []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Pages", (Pages,), {"router": self}))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/cgi-bin/luci/admin/services/usp-agent"
@@ -185,6 +186,7 @@ class Router:
             if not self.allowed("ubus", object_, method):
                 self.denied.append(f"{object_} {method}")
                 return None, None
+            self.asked.append(method)
             return self.ask_agent(method, args)
         if object_ == "luci" and method == "getFeatures":
             return 0, {}
