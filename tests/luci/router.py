@@ -141,9 +141,8 @@ class Router:
 
     def start(self, config):
         (self.uci.folder / "usp-agent").write_text(config)
-        places = ["--config-dir", self.told["config_dir"], "--state-dir", self.told["state_dir"], "--root", self.told["root"]]
         self.agent = subprocess.Popen(
-            [self.program, "run", "--ubus", self.told["ubus"], *places], stdout=subprocess.DEVNULL, stderr=self.log)
+            [self.program, "run", "--ubus", self.told["ubus"], *self.places()], stdout=subprocess.DEVNULL, stderr=self.log)
 
     def stop_agent(self):
         self.agent.terminate()
@@ -156,9 +155,14 @@ class Router:
         self.simulator.stdin.close()
         self.simulator.wait(10)
 
-    def run(self, *words, timeout=EXEC_SECONDS):
+    def places(self):
+        return ["--config-dir", self.told["config_dir"], "--state-dir", self.told["state_dir"], "--root", self.told["root"]]
+
+    def run(self, *words):
         """A verb of the program, at this router."""
-        return subprocess.run([self.program, *words, "--ubus", self.told["ubus"]], capture_output=True, text=True, timeout=timeout)
+        places = self.places() if words[0] == "doctor" else []
+        command = [self.program, *words, "--ubus", self.told["ubus"], *places]
+        return subprocess.run(command, capture_output=True, text=True, timeout=EXEC_SECONDS)
 
     def apply(self):
         """As rpcd's apply: what is written is announced, and the init script reloads the agent."""
