@@ -133,7 +133,7 @@ async fn without_any_destination_the_session_is_ended_and_tried_again() {
         connection.ended().await;
         drop(connection);
         match link.event().await {
-            LinkEvent::Lost { channel, why, fault, retry_in } => {
+            LinkEvent::Lost { channel, why, fault, retry_in, .. } => {
                 assert_eq!((channel.session, fault), (0, Fault::Configuration));
                 assert!(why.contains("no Destination") && retry_in.is_some(), "{why}");
             }

@@ -188,7 +188,7 @@ async fn wrong_credentials_and_hosts_are_told(node: &mut Node) {
     ];
     for (settings, word) in wrong {
         match run(settings).event().await {
-            LinkEvent::Lost { channel, why, fault, retry_in } => {
+            LinkEvent::Lost { channel, why, fault, retry_in, .. } => {
                 assert_eq!((channel.session, fault), (0, Fault::Peer), "{why}");
                 assert!(why.contains(word) && !why.contains("wrong\"") && retry_in.is_some(), "{why}");
             }

@@ -30,7 +30,7 @@ pub(super) fn run(given: &Arguments) -> Exit {
     Exit::Findings
 }
 
-fn configuration(file: &Path) -> Vec<String> {
+pub(super) fn configuration(file: &Path) -> Vec<String> {
     let named = file.display();
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,

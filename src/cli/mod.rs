@@ -2,6 +2,7 @@
 //!
 //! Errors go to stderr, say what to do next, and end with one of the [`Exit`] codes.
 
+use crate::mtp::{CLASSES, Class};
 use arguments::{Arguments, Flag};
 use std::ffi::OsString;
 use std::io::Write;
@@ -20,6 +21,7 @@ mod del;
 #[cfg(feature = "demo")]
 mod demo;
 mod diag;
+mod doctor;
 mod get;
 mod identity;
 mod import;
@@ -40,26 +42,45 @@ mod watch;
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Success = 0,
+    Success,
     /// It failed; stderr says why.
-    Failure = 1,
+    Failure,
     /// The command line is not understood.
-    Usage = 2,
+    Usage,
     /// `check` found something.
-    Findings = 3,
+    Findings,
     /// `run`: another agent runs on this state folder.
-    Running = 4,
+    Running,
     /// The agent is not running.
-    NotRunning = 5,
+    NotRunning,
     /// The agent, or ubusd, refuses what was asked.
-    Refused = 6,
+    Refused,
     /// ubusd cannot be reached.
-    NoBus = 7,
+    NoBus,
     /// No answer in time.
-    Timeout = 8,
+    Timeout,
+    /// `doctor`: what keeps a controller from being reached.
+    Fault(Class),
+}
+
+impl Exit {
+    /// The number the shell gets.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Findings => 3,
+            Self::Running => 4,
+            Self::NotRunning => 5,
+            Self::Refused => 6,
+            Self::NoBus => 7,
+            Self::Timeout => 8,
+            Self::Fault(class) => class.code(),
+        }
+    }
 }
 
 /// The codes a script may go by, with their names.
@@ -77,7 +98,7 @@ const EXITS: &[(Exit, &str, &str)] = &[
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -103,6 +124,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "run", words: "", doc: "run the agent in the foreground", flags: run::FLAGS, run: run::run },
     verb("connect", "URL", "add a controller and see whether it is reached", connect::FLAGS, connect::run),
     verb("status", "", "how the controllers are reached, and why not", status::FLAGS, status::run),
+    verb("doctor", "[CONTROLLER]", "walk the way to the controllers, name the fault", doctor::FLAGS, doctor::run),
     verb("get", "PATH...", "values", get::FLAGS, get::run),
     verb("set", "PATH=VALUE...", "change values, all or none", set::FLAGS, set::run),
     verb("add", "PATH [NAME=VALUE...]", "add a row", add::FLAGS, add::run),
@@ -212,9 +234,9 @@ fn overview() -> String {
     }
     text += "\n`usp-agent COMMAND --help` explains the options of a command. It ends with\n\n";
     for (exit, name, doc) in EXITS {
-        text += &format!("  {}  {name:<11}  {doc}\n", *exit as u8);
+        text += &format!("  {}  {name:<11}  {doc}\n", exit.code());
     }
-    text
+    text + "\n`doctor` has a code for each kind of fault: `usp-agent doctor --help`.\n"
 }
 
 fn help_of(verb: &Verb) -> String {
@@ -231,6 +253,13 @@ fn help_of(verb: &Verb) -> String {
     }
     if !verb.flags.is_empty() {
         text.push('\n');
+    }
+    if verb.name == "doctor" {
+        text += "\nIt ends with 0, or with the code of the first fault:\n\n";
+        for class in CLASSES {
+            let (name, remedy) = class.texts();
+            text += &format!("  {}  {name:<19} {remedy}\n", class.code());
+        }
     }
     text
 }

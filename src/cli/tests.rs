@@ -47,7 +47,7 @@ fn document() -> String {
     }
     text += "## Exit codes\n\n| Code | Name | Means |\n|---|---|---|\n";
     for (exit, name, doc) in EXITS {
-        text += &format!("| {} | {name} | {doc} |\n", *exit as u8);
+        text += &format!("| {} | {name} | {doc} |\n", exit.code());
     }
     text + BUS
 }
@@ -76,6 +76,6 @@ fn the_help_names_every_command_and_every_option() {
 #[test]
 fn every_exit_code_has_its_own_number() {
     for (number, (exit, ..)) in EXITS.iter().enumerate() {
-        assert_eq!(*exit as usize, number);
+        assert_eq!(usize::from(exit.code()), number);
     }
 }

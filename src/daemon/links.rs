@@ -11,7 +11,7 @@ use crate::calendar;
 use crate::config::links::{Reach, Transport};
 use crate::config::{self, Warning};
 use crate::model::Facts;
-use crate::mtp::{Channel, Destination, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
+use crate::mtp::{Channel, Class, Destination, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE, tls};
 use crate::order;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
@@ -54,6 +54,7 @@ struct Running {
     tries: u32,
     /// What ended the last of them.
     fault: Fault,
+    class: Class,
     /// Failed tries at all.
     errors: u32,
     /// It was told to end.
@@ -183,6 +184,7 @@ impl Links {
                     up,
                     tries: 0,
                     fault: Fault::Network,
+                    class: Class::default(),
                     errors: 0,
                     ended: false,
                     clock: self.trust.clock.clone(),
@@ -296,9 +298,9 @@ impl Links {
                 link.received = link.received.wrapping_add(1);
                 link.up.contains_key(&channel.session).then(|| Input::Record { channel: id(channel), bytes, reply_to })
             }
-            LinkEvent::Lost { channel, why, fault, retry_in } => {
+            LinkEvent::Lost { channel, why, fault, class, retry_in } => {
                 if let Some(link) = self.running.get_mut(&channel.link) {
-                    link.fault = fault;
+                    (link.fault, link.class) = (fault, class);
                 }
                 let input = self.lost(channel, &why, retry_in, facts);
                 self.show_filters(facts);
@@ -312,7 +314,7 @@ impl Links {
                 None
             }
             LinkEvent::Alive { channel } => Some(Input::Alive { channel: id(channel) }),
-            LinkEvent::Remark { link, what } => {
+            LinkEvent::Remark { link, what, .. } => {
                 log::warn!("link={} remark={what:?}", link.0);
                 None
             }
@@ -352,10 +354,11 @@ impl Links {
         let is_guest = link.settings.is_server() && channel.session != 0;
         log::log!(
             if is_guest { log::Level::Info } else { log::Level::Warn },
-            "link={} session={} section={} event=lost cause={why:?} retry-in={retry}",
+            "link={} session={} section={} event=lost class={} cause={why:?} retry-in={retry}",
             channel.link.0,
             channel.session,
-            link.settings.section
+            link.settings.section,
+            link.class.texts().0
         );
         let was_up = link.up.remove(&channel.session).is_some();
         if !is_guest {
@@ -435,20 +438,7 @@ impl Running {
             true => guest(peer, reaches, guests).into_iter().collect(),
             false => reaches.iter().map(route).collect(),
         };
-        let facts = match &peer.endpoint_id {
-            Some(endpoint_id) if peer.local => PeerFacts::of_local_process(endpoint_id),
-            _ => PeerFacts {
-                encrypted: peer.encrypted,
-                endpoint_ids: peer.certificate_ids.clone(),
-                certificate: peer.certificate.clone(),
-                stored: peer.standing.stored.clone(),
-                anchor: peer.standing.anchor.clone(),
-                first_use: peer.standing.first_use,
-                revoked: peer.standing.revoked,
-                accepted: peer.accepted,
-            },
-        };
-        Link { protocol, routes, response_topic: peer.response_topic.clone(), peer: facts }
+        Link { protocol, routes, response_topic: peer.response_topic.clone(), peer: facts(peer) }
     }
 
     /// The state of the link in the data model.
@@ -522,6 +512,23 @@ impl Running {
         if let Some(mtp) = &self.settings.mtp {
             facts.set("mtp", mtp, "Status", "Error");
         }
+    }
+}
+
+/// What the agent judges a peer by.
+pub(super) fn facts(peer: &Peer) -> PeerFacts {
+    match &peer.endpoint_id {
+        Some(endpoint_id) if peer.local => PeerFacts::of_local_process(endpoint_id),
+        _ => PeerFacts {
+            encrypted: peer.encrypted,
+            endpoint_ids: peer.certificate_ids.clone(),
+            certificate: peer.certificate.clone(),
+            stored: peer.standing.stored.clone(),
+            anchor: peer.standing.anchor.clone(),
+            first_use: peer.standing.first_use,
+            revoked: peer.standing.revoked,
+            accepted: peer.accepted,
+        },
     }
 }
 

@@ -10,6 +10,7 @@ mod identity;
 mod links;
 pub mod operations;
 mod perform;
+pub mod probe;
 mod settings;
 mod start;
 

@@ -3,9 +3,10 @@
 //! Commands are heard in every phase; a transport only implements [`Dialer`].
 
 use super::backoff::{Backoff, Policy, random_fraction};
+use super::class::Why;
 use super::report::{HELD_EVENTS, Reporter};
 use super::stream::Stream;
-use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
+use super::{Channel, Class, Fault, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, QUEUE};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,22 +30,30 @@ pub(crate) struct Loss {
     pub(crate) disabled: bool,
     /// Where the fault lies.
     pub(crate) fault: Fault,
+    /// What kind of fault it is.
+    pub(crate) class: Class,
 }
 
 impl Loss {
     /// Ended without a goodbye, or never began.
-    pub(crate) fn unclean(why: impl Into<String>) -> Self {
-        Loss { why: why.into(), unclean: true, disabled: false, fault: Fault::Network }
+    pub(crate) fn unclean(why: impl Into<Why>) -> Self {
+        let Why { class, text } = why.into();
+        Loss { why: text, unclean: true, disabled: false, fault: Fault::Network, class }
     }
 
     /// Ended by a goodbye of either side.
-    pub(crate) fn clean(why: impl Into<String>) -> Self {
-        Loss { why: why.into(), unclean: false, disabled: false, fault: Fault::Network }
+    pub(crate) fn clean(why: impl Into<Why>) -> Self {
+        Loss { unclean: false, ..Loss::unclean(why) }
     }
 
     /// The same, by another fault than the network's.
     pub(crate) fn by(self, fault: Fault) -> Self {
         Loss { fault, ..self }
+    }
+
+    /// The same, of a known kind.
+    pub(crate) fn of(self, class: Class) -> Self {
+        Loss { class, ..self }
     }
 }
 
@@ -179,7 +188,13 @@ async fn keep(mut line: Box<dyn Line>, mut desk: Desk, (policy, grows): (Policy,
             backoff.reset();
         }
         let retry_in = pause.retry_in();
-        desk.report.tell(LinkEvent::Lost { channel: ended, why: loss.why.into(), fault: loss.fault, retry_in });
+        desk.report.tell(LinkEvent::Lost {
+            channel: ended,
+            why: loss.why.into(),
+            fault: loss.fault,
+            class: loss.class,
+            retry_in,
+        });
         if rest(&mut desk, pause, &mut backoff).await.is_none() {
             return;
         }

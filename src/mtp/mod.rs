@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 pub mod backoff;
+mod class;
 pub mod http;
 mod link;
 pub mod mqtt;
@@ -19,6 +20,7 @@ pub mod tls;
 pub mod unix_socket;
 pub mod websocket;
 
+pub use class::{CLASSES, Class};
 pub use report::{HELD_BYTES, HELD_EVENTS, HELD_RECORDS};
 pub use server::{MAX_HANDSHAKES, MAX_SESSIONS};
 pub use stream::{Family, Limits, Way};
@@ -82,6 +84,8 @@ pub enum LinkEvent {
         why: Box<str>,
         /// Where the fault lies.
         fault: Fault,
+        /// What kind of fault it is.
+        class: Class,
         /// Milliseconds until the next try, None where there is none.
         retry_in: Option<u64>,
     },
@@ -101,6 +105,8 @@ pub enum LinkEvent {
         link: LinkId,
         /// One sentence.
         what: Box<str>,
+        /// What kind of fault it is, where it is one that keeps records from the controller.
+        class: Option<Class>,
     },
 }
 

@@ -1,6 +1,6 @@
 //! The way from a link to the daemon, which may be busy: nothing here waits, and everything is bounded.
 
-use super::{LinkEvent, LinkId};
+use super::{Class, LinkEvent, LinkId};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
 
@@ -50,7 +50,12 @@ impl Reporter {
 
     /// A remark on this link.
     pub(crate) fn remark(&mut self, what: impl Into<Box<str>>) {
-        self.tell(LinkEvent::Remark { link: self.link, what: what.into() });
+        self.tell(LinkEvent::Remark { link: self.link, what: what.into(), class: None });
+    }
+
+    /// A remark on what keeps records from the controller.
+    pub(crate) fn fault(&mut self, class: Class, what: String) {
+        self.tell(LinkEvent::Remark { link: self.link, what: what.into(), class: Some(class) });
     }
 
     /// Events the daemon has not taken yet.

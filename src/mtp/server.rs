@@ -2,7 +2,7 @@
 //! none of them waits for another. A transport only implements [`Host`] and [`Guest`].
 
 use super::link::{Desk, End};
-use super::{Channel, Fault, LinkCommand, LinkEvent, LinkHandle, Peer};
+use super::{Channel, Class, Fault, LinkCommand, LinkEvent, LinkHandle, Peer};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -98,7 +98,13 @@ impl Server {
             failed = true;
             let channel = Channel { link, session: 0 };
             let retry_in = u64::try_from(LISTEN_AGAIN.as_millis()).ok();
-            self.desk.report.tell(LinkEvent::Lost { channel, why: why.into(), fault: Fault::Network, retry_in });
+            self.desk.report.tell(LinkEvent::Lost {
+                channel,
+                why: why.into(),
+                fault: Fault::Network,
+                class: Class::default(),
+                retry_in,
+            });
             if self.rest().await.is_none() {
                 return;
             }
@@ -240,7 +246,13 @@ impl Server {
             End::Lost(loss) => loss.why,
             End::Shutdown => "the session was closed by this side".into(),
         };
-        self.desk.report.tell(LinkEvent::Lost { channel, why: why.into(), fault: Fault::Network, retry_in: None });
+        self.desk.report.tell(LinkEvent::Lost {
+            channel,
+            why: why.into(),
+            fault: Fault::Network,
+            class: Class::default(),
+            retry_in: None,
+        });
     }
 
     fn forget(&mut self, channel: Channel) {

@@ -1,5 +1,6 @@
 //! The byte stream under every transport: TCP, TLS over TCP, or a UNIX socket, with a deadline on each step.
 
+use super::class::{Class, Why};
 use super::tls;
 use super::tls::Standing;
 use super::{Peer, tls::TlsFault};
@@ -193,26 +194,6 @@ pub enum Family {
     V6,
 }
 
-/// Why there is no connection: one sentence, by the step that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DialFault {
-    /// The name has no address.
-    Name(String),
-    /// The network knows no way to it.
-    Route(String),
-    /// Nobody answers.
-    Connect(String),
-    /// No encryption, or not with who should be there.
-    Tls(String),
-}
-
-impl From<DialFault> for String {
-    fn from(fault: DialFault) -> Self {
-        let (DialFault::Name(why) | DialFault::Route(why) | DialFault::Connect(why) | DialFault::Tls(why)) = fault;
-        why
-    }
-}
-
 /// A connection, and how it came about.
 pub(crate) struct Dialed {
     pub(crate) stream: Stream,
@@ -232,7 +213,7 @@ pub(crate) async fn dial(
     port: u16,
     tls: Option<&tls::ClientTls>,
     deadline: Instant,
-) -> Result<Stream, String> {
+) -> Result<Stream, Why> {
     Ok(dial_by(&Way::default(), host, port, tls, deadline).await?.stream)
 }
 
@@ -246,11 +227,11 @@ pub(crate) async fn dial_by(
     port: u16,
     tls: Option<&tls::ClientTls>,
     deadline: Instant,
-) -> Result<Dialed, DialFault> {
+) -> Result<Dialed, Why> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let connector = tls.map(|settings| settings.connector(host)).transpose();
-    let connector = connector.map_err(|fault| DialFault::Tls(fault.to_string()))?;
-    let addresses = look_up(way.family, host, port, deadline).await.map_err(DialFault::Name)?;
+    let connector = connector.map_err(Why::from)?;
+    let addresses = look_up(way.family, host, port, deadline).await.map_err(|why| Why::new(Class::Name, why))?;
     let (tcp, address, opening) = connect(way, host, port, &addresses, deadline).await?;
     let open = Instant::now();
     // Answers are small and awaited; Nagle would hold them back.
@@ -259,10 +240,10 @@ pub(crate) async fn dial_by(
         None => Stream::plain(tcp),
         Some(connector) => match tokio::time::timeout_at(deadline, connector.connect(tcp)).await {
             Ok(Ok(tls)) => Stream::encrypted(tls),
-            Ok(Err(fault)) => return Err(DialFault::Tls(format!("{host}:{port}: {fault}"))),
+            Ok(Err(fault)) => return Err(Why::from(fault).map(|why| format!("{host}:{port}: {why}"))),
             Err(_) => {
                 let why = format!("{host}:{port} does not answer the TLS handshake: does that port speak TLS?");
-                return Err(DialFault::Tls(why));
+                return Err(Why::new(Class::TlsSilent, why));
             }
         },
     };
@@ -303,8 +284,8 @@ async fn connect(
     port: u16,
     addresses: &[SocketAddr],
     deadline: Instant,
-) -> Result<(TcpStream, SocketAddr, Instant), DialFault> {
-    let mut why = DialFault::Name(format!("the name {host} has no address"));
+) -> Result<(TcpStream, SocketAddr, Instant), Why> {
+    let mut why = Why::new(Class::Name, format!("the name {host} has no address"));
     for (tried, address) in addresses.iter().enumerate() {
         let opening = Instant::now();
         let share = u32::try_from(addresses.len() - tried).unwrap_or(1).min(3);
@@ -312,9 +293,8 @@ async fn connect(
         let told = |error: &dyn std::fmt::Display| format!("no connection to {host}:{port} ({address}): {error}");
         why = match timeout(left, open(way, *address)).await {
             Ok(Ok(tcp)) => return Ok((tcp, *address, opening)),
-            Ok(Err(error)) if is_unreachable(&error) => DialFault::Route(told(&error)),
-            Ok(Err(error)) => DialFault::Connect(told(&error)),
-            Err(_) => DialFault::Connect(told(&"no answer")),
+            Ok(Err(error)) => Why::new(class_of(&error), told(&error)),
+            Err(_) => Why::new(Class::Unreached, told(&"no answer")),
         };
     }
     Err(why)
@@ -333,16 +313,20 @@ async fn open(way: &Way, address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-fn is_unreachable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable)
+fn class_of(error: &io::Error) -> Class {
+    match error.kind() {
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Class::Route,
+        io::ErrorKind::ConnectionRefused => Class::Refused,
+        _ => Class::Unreached,
+    }
 }
 
 /// A sentence for an I/O error of an established connection, TLS alerts included.
-pub(crate) fn explain_io(error: &io::Error) -> String {
+pub(crate) fn explain_io(error: &io::Error) -> Why {
     match TlsFault::of_io(error) {
-        Some(fault) => fault.to_string(),
+        Some(fault) => fault.into(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => "the peer closed the connection".into(),
-        None => format!("the connection broke: {error}"),
+        None => format!("the connection broke: {error}").into(),
     }
 }
 
@@ -359,17 +343,26 @@ mod tests {
         assert_eq!(order, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"].map(address));
     }
 
+    #[test]
+    fn what_the_kernel_says_is_told_apart() {
+        let class = |errno: rustix::io::Errno| class_of(&errno.into());
+        assert_eq!(class(rustix::io::Errno::NETUNREACH), Class::Route);
+        assert_eq!(class(rustix::io::Errno::HOSTUNREACH), Class::Route);
+        assert_eq!(class(rustix::io::Errno::CONNREFUSED), Class::Refused);
+        assert_eq!(class(rustix::io::Errno::TIMEDOUT), Class::Unreached);
+    }
+
     #[tokio::test]
     async fn a_closed_port_is_named() {
         let deadline = Instant::now() + Duration::from_secs(2);
-        let why = dial("127.0.0.1", 1, None, deadline).await.err().unwrap();
+        let why = dial("127.0.0.1", 1, None, deadline).await.err().unwrap().text;
         assert!(why.contains("127.0.0.1:1") && why.contains("refused"), "{why}");
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_is_named() {
         let deadline = Instant::now() + Duration::from_secs(2);
-        let why = dial("no-such-host.invalid", 1, None, deadline).await.err().unwrap();
+        let why = dial("no-such-host.invalid", 1, None, deadline).await.err().unwrap().text;
         assert!(why.contains("no-such-host.invalid"), "{why}");
     }
 }

@@ -75,7 +75,11 @@ impl Running {
         let table = table.with("state_seconds", seconds(now.saturating_duration_since(self.since).as_secs()));
         let peer = self.up.values().next().filter(|_| up);
         let table = peer.map_or(table.clone(), |peer| table.with("encrypted", peer.encrypted));
-        let table = if self.error.is_empty() { table } else { table.with("last_error", &*self.error) };
+        let table = if self.error.is_empty() {
+            table
+        } else {
+            table.with("last_error", &*self.error).with("last_error_class", self.class.texts().0)
+        };
         let next = self.next_try.filter(|_| !up).map(|at| seconds(at.saturating_duration_since(now).as_secs()));
         next.map_or(table.clone(), |next| {
             table.with("next_try_seconds", next).with("tries", seconds(self.tries.into()))

@@ -190,7 +190,7 @@ async fn from(stream: &mut Stream, stall: Duration, into: &mut [u8]) -> Result<u
         Ok(Ok(read)) => Ok(read),
         // TLS without a goodbye: somebody may have cut it.
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(HttpFault::Cut),
-        Ok(Err(error)) => Err(HttpFault::Broken(explain_io(&error))),
+        Ok(Err(error)) => Err(HttpFault::Broken(explain_io(&error).text)),
     }
 }
 

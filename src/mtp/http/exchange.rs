@@ -113,7 +113,7 @@ impl Answer {
 
 /// Writes all of it, as long as the other side takes some.
 pub(super) async fn write(stream: &mut Stream, mut bytes: &[u8], stall: Duration) -> Result<(), HttpFault> {
-    let broken = |error: std::io::Error| HttpFault::Broken(explain_io(&error));
+    let broken = |error: std::io::Error| HttpFault::Broken(explain_io(&error).text);
     while !bytes.is_empty() {
         let written = timeout(stall, stream.write(bytes)).await.map_err(|_| HttpFault::Stalled(stall.as_secs()))?;
         match written.map_err(broken)? {
@@ -127,7 +127,7 @@ pub(super) async fn write(stream: &mut Stream, mut bytes: &[u8], stall: Duration
 
 pub(super) fn head_fault(fault: &HeadFault) -> HttpFault {
     match fault {
-        HeadFault::Io(error) => HttpFault::Broken(explain_io(error)),
+        HeadFault::Io(error) => HttpFault::Broken(explain_io(error).text),
         HeadFault::Unfinished => HttpFault::Broken("the server closed the connection without an answer".into()),
         fault => HttpFault::Protocol(fault.to_string()),
     }

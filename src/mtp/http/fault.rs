@@ -1,6 +1,6 @@
 //! Why a file did not come, or go.
 
-use crate::mtp::stream::DialFault;
+use crate::mtp::class::{Class, Why};
 use std::fmt;
 
 /// Why there is no answer, or not all of it. Its text names what to check, and never a path, a query or a password.
@@ -59,13 +59,14 @@ impl fmt::Display for HttpFault {
 
 impl std::error::Error for HttpFault {}
 
-impl From<DialFault> for HttpFault {
-    fn from(fault: DialFault) -> Self {
-        match fault {
-            DialFault::Name(why) => Self::Name(why),
-            DialFault::Route(why) => Self::Route(why),
-            DialFault::Connect(why) => Self::Connect(why),
-            DialFault::Tls(why) => Self::Tls(why),
-        }
+impl From<Why> for HttpFault {
+    fn from(fault: Why) -> Self {
+        let step = match fault.class {
+            Class::Name => Self::Name,
+            Class::Route => Self::Route,
+            Class::Refused | Class::Unreached => Self::Connect,
+            _ => Self::Tls,
+        };
+        step(fault.text)
     }
 }

@@ -34,7 +34,7 @@ pub(in crate::mtp) enum HeadFault {
 impl fmt::Display for HeadFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HeadFault::Io(error) => f.write_str(&explain_io(error)),
+            HeadFault::Io(error) => explain_io(error).fmt(f),
             HeadFault::Unfinished => f.write_str("Handshake not finished"),
             HeadFault::TooLong => write!(f, "HTTP head longer than {MAX_HEAD} bytes"),
             HeadFault::TooManyHeaders => write!(f, "More than {MAX_HEADERS} HTTP headers"),

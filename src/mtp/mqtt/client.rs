@@ -3,11 +3,12 @@
 use super::encode::{DISCONNECT, connect, subscribe};
 use super::inflight::Inflight;
 use super::packet::{ConnAck, Received};
-use super::reason::{disconnected, refused, with_words};
+use super::reason::{class_of, disconnected, refused, with_words};
 use super::session::Session;
 use super::topics::{Plan, plan};
 use super::wire::Wire;
 use super::{Filter, MAX_INFLIGHT, Settings, Version};
+use crate::mtp::class::{Class, Why};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
 use crate::mtp::{Channel, Peer, Traffic};
@@ -44,6 +45,8 @@ pub(super) struct Client {
     client_id: Box<str>,
     pub(super) inflight: Inflight,
     pub(super) traffic: Arc<Traffic>,
+    /// Nobody was subscribed to the topic of the last record.
+    pub(super) unheard: bool,
 }
 
 impl Client {
@@ -52,7 +55,7 @@ impl Client {
             (true, Version::V311) => settings.own_id.clone(),
             _ => settings.client_id.clone(),
         };
-        Client { settings, client_id, inflight: Inflight::default(), traffic }
+        Client { settings, client_id, inflight: Inflight::default(), traffic, unheard: false }
     }
 
     /// The filters that follow from the configuration as it is now.
@@ -100,7 +103,7 @@ impl Client {
             .collect();
         if plan.filters.is_empty() {
             let why = "there is no topic to subscribe to: configure a Subscription or ResponseTopicConfigured";
-            return Err(Loss { disabled: true, ..Loss::clean(why) });
+            return Err(Loss { disabled: true, ..Loss::clean(Why::new(Class::NoTopic, why)) });
         }
         let id = self.inflight.next_id();
         let packet = subscribe(self.settings.version, id, &plan.filters).map_err(Loss::unclean)?;
@@ -108,7 +111,8 @@ impl Client {
         let (codes, early) = expect_suback(wire, id, deadline).await.map_err(Loss::unclean)?;
         let (taken, refused) = sort_out(plan.filters, &codes);
         if taken.is_empty() {
-            return Err(Loss::clean(format!("the broker refused every subscription: {}", refused.join("; "))));
+            return Err(Loss::clean(format!("the broker refused every subscription: {}", refused.join("; ")))
+                .of(Class::Subscription));
         }
         remarks.extend(refused.into_iter().map(|refusal| format!("the broker refused a subscription: {refusal}")));
         if plan.reply_to.is_none() {
@@ -144,31 +148,28 @@ pub(super) fn sort_out(filters: Vec<Filter>, codes: &[u8]) -> (Vec<Filter>, Vec<
     (taken, refused)
 }
 
-async fn expect_connack(
-    wire: &mut Wire,
-    connect: &[u8],
-    version: Version,
-    deadline: Instant,
-) -> Result<ConnAck, String> {
+async fn expect_connack(wire: &mut Wire, connect: &[u8], version: Version, deadline: Instant) -> Result<ConnAck, Why> {
     let _ = wire.push(connect);
     let received = timeout_at(deadline, wire.receive()).await;
-    let received = received.unwrap_or_else(|_| Err("no answer".into()));
+    let received = received.unwrap_or_else(|_| Err(Why::new(Class::NoAnswer, "no answer")));
     let hint = "CONNECT was not answered: is that port a broker's, and does it want TLS?";
-    match received.map_err(|why| format!("{why}; {hint}"))? {
+    match received.map_err(|why| why.or(Class::Protocol).map(|why| format!("{why}; {hint}")))? {
         Received::ConnAck(connack) if connack.code == 0 => Ok(*connack),
-        Received::ConnAck(connack) => Err(refused(version, &connack)),
-        Received::Disconnect { code, reason } => Err(disconnected(code, reason.as_deref())),
-        _ => Err("the broker answered CONNECT with another packet than CONNACK".into()),
+        Received::ConnAck(connack) => Err(Why::new(class_of(connack.code), refused(version, &connack))),
+        Received::Disconnect { code, reason } => Err(Why::new(class_of(code), disconnected(code, reason.as_deref()))),
+        _ => Err(Why::new(Class::Protocol, "the broker answered CONNECT with another packet than CONNACK")),
     }
 }
 
-async fn expect_suback(wire: &mut Wire, id: u16, deadline: Instant) -> Result<(Vec<u8>, Vec<Received>), String> {
+async fn expect_suback(wire: &mut Wire, id: u16, deadline: Instant) -> Result<(Vec<u8>, Vec<Received>), Why> {
     let mut early = Vec::new();
     loop {
         let received = timeout_at(deadline, wire.receive()).await;
-        match received.map_err(|_| "the broker does not answer SUBSCRIBE".to_owned())?? {
+        match received.map_err(|_| Why::new(Class::NoAnswer, "the broker does not answer SUBSCRIBE"))?? {
             Received::SubAck { id: answered, codes } if answered == id => return Ok((codes, early)),
-            Received::Disconnect { code, reason } => return Err(disconnected(code, reason.as_deref())),
+            Received::Disconnect { code, reason } => {
+                return Err(Why::new(class_of(code), disconnected(code, reason.as_deref())));
+            }
             received if early.len() < MAX_EARLY => early.push(received),
             _ => {}
         }

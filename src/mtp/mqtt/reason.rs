@@ -2,6 +2,7 @@
 
 use super::Version;
 use super::packet::ConnAck;
+use crate::mtp::Class;
 
 /// The name of a reason code of MQTT 5.0.
 pub(super) fn name(code: u8) -> &'static str {
@@ -59,6 +60,17 @@ pub(super) fn with_words(code: u8, words: Option<&str>) -> String {
 /// Text of the other side, fit for a log line.
 pub(super) fn printable(words: &str) -> String {
     words.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// The class of a refusal; codes below 0x80 are those of 3.1.1.
+pub(super) fn class_of(code: u8) -> Class {
+    match code {
+        1 | 0x84 => Class::Version,
+        2 | 0x85 => Class::ClientId,
+        4 | 0x86 | 0x8c => Class::Credentials,
+        5 | 0x87 | 0x8a => Class::NotAuthorized,
+        _ => Class::Refusal,
+    }
 }
 
 /// Why CONNECT was refused.

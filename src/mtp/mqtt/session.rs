@@ -4,10 +4,11 @@ use super::client::{Client, Established, Granted, sort_out};
 use super::encode::{self, Ack, DISCONNECT, Outgoing, PINGREQ};
 use super::inflight::Again;
 use super::packet::{ConnAck, Incoming, Received};
-use super::reason::{disconnected, name, with_words};
+use super::reason::{class_of, disconnected, name, with_words};
 use super::topics::{is_valid_topic, reply_to_of, with_reply_to};
 use super::wire::Wire;
 use super::{Filter, MAX_PACKET, Version};
+use crate::mtp::class::{Class, Why};
 use crate::mtp::link::{Desk, End, Loss, sleep_until};
 use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, MAX_RECORD};
 use bytes::Bytes;
@@ -158,7 +159,7 @@ impl<'a> Session<'a> {
         let wait = self.ping_after()?;
         if !self.heard {
             let seconds = crate::mtp::seconds(wait);
-            return Some(Leave::Silently(format!("the broker did not answer a ping within {seconds} s")));
+            return Some(Leave::Silently(format!("the broker did not answer a ping within {seconds} s").into()));
         }
         self.heard = false;
         self.next_ping = Some(Instant::now() + wait);
@@ -167,7 +168,7 @@ impl<'a> Session<'a> {
 
     fn stalled(&mut self, stall: Duration) -> Option<Leave> {
         let late = self.wire.stalls_at(stall).is_some_and(|at| at <= Instant::now());
-        late.then(|| Leave::Silently(format!("the broker took no data for {} s", crate::mtp::seconds(stall))))
+        late.then(|| Leave::Silently(format!("the broker took no data for {} s", crate::mtp::seconds(stall)).into()))
     }
 
     /// A broker that silently drops what its access list forbids never acknowledges it.
@@ -186,7 +187,7 @@ impl<'a> Session<'a> {
         (!taken).then(|| Leave::Silently("the broker is too slow for what is sent to it".into()))
     }
 
-    fn received(&mut self, received: Result<Received, String>, desk: &mut Desk) -> Option<Leave> {
+    fn received(&mut self, received: Result<Received, Why>, desk: &mut Desk) -> Option<Leave> {
         self.heard = true;
         match received {
             Err(why) => Some(Leave::Silently(why)),
@@ -211,7 +212,9 @@ impl<'a> Session<'a> {
                 }
                 None
             }
-            Ok(Received::Disconnect { code, reason }) => Some(Leave::Silently(disconnected(code, reason.as_deref()))),
+            Ok(Received::Disconnect { code, reason }) => {
+                Some(Leave::Silently(Why::new(class_of(code), disconnected(code, reason.as_deref()))))
+            }
             Ok(Received::ConnAck(_)) => Some(Leave::lost("the broker sent a second CONNACK")),
         }
     }
@@ -222,9 +225,15 @@ impl<'a> Session<'a> {
             0x80.. => {
                 self.client.traffic.publish_errors.fetch_add(1, Ordering::Relaxed);
                 let why = with_words(code, None);
-                desk.report.remark(format!("the broker refused a record for \"{}\": {why}", outgoing.topic));
+                let what = format!("the broker refused a record for \"{}\": {why}", outgoing.topic);
+                desk.report.fault(Class::Publish, what);
             }
-            0 => {}
+            0 => self.client.unheard = false,
+            // Told once, until somebody listens.
+            0x10 if !std::mem::replace(&mut self.client.unheard, true) => {
+                let what = format!("nobody is subscribed to \"{}\", where a record was published", outgoing.topic);
+                desk.report.fault(Class::NobodyListens, what);
+            }
             code => log::debug!("mqtt publish topic={} result=\"{}\"", outgoing.topic, name(code)),
         }
         None
@@ -430,13 +439,13 @@ impl<'a> Session<'a> {
 /// How to leave a session.
 enum Leave {
     /// The connection is gone, or the broker said goodbye.
-    Silently(String),
+    Silently(Why),
     /// After a DISCONNECT.
     Disconnecting(End),
 }
 
 impl Leave {
-    fn lost(why: impl Into<String>) -> Self {
+    fn lost(why: impl Into<Why>) -> Self {
         Leave::Disconnecting(End::Lost(Loss::clean(why)))
     }
 }

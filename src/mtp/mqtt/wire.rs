@@ -3,6 +3,7 @@
 use super::packet::{Received, decode, frame, too_large};
 use super::{MAX_PACKET, Version};
 use crate::mtp::Traffic;
+use crate::mtp::class::Why;
 use crate::mtp::pipe::Pipe;
 use crate::mtp::stream::{Stream, explain_io};
 use bytes::Buf;
@@ -53,24 +54,24 @@ impl Wire {
     }
 
     /// The next packet of the broker; cancel safe.
-    pub(super) async fn receive(&mut self) -> Result<Received, String> {
+    pub(super) async fn receive(&mut self) -> Result<Received, Why> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Writes what it can, then reads.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, String>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Why>> {
         if let Poll::Ready(Err(error)) = self.pipe.poll_write(cx) {
             return Poll::Ready(Err(explain_io(&error)));
         }
         self.poll_read(cx)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, String>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, Why>> {
         loop {
             self.skip();
             let incoming = &self.pipe.incoming;
             let missing = match frame(self.version, incoming) {
-                Err(why) => return Poll::Ready(Err(why)),
+                Err(why) => return Poll::Ready(Err(why.into())),
                 Ok(Some((header, whole))) if whole > MAX_PACKET => match too_large(incoming, header, whole) {
                     Some(received) => {
                         self.skipped = whole;
@@ -84,7 +85,7 @@ impl Wire {
                         count_at(&self.traffic.delivered, &self.traffic.delivered_at);
                     }
                     let packet = self.pipe.take(whole);
-                    return Poll::Ready(decode(self.version, packet, header));
+                    return Poll::Ready(decode(self.version, packet, header).map_err(Why::from));
                 }
                 Ok(Some((_, whole))) => whole - incoming.len(),
                 Ok(None) => 1,

@@ -4,6 +4,7 @@ use super::Settings;
 use super::frame::{Command, Frame};
 use super::session::Session;
 use super::wire::Wire;
+use crate::mtp::class::{Class, Why};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
 use crate::mtp::{Channel, Fault, Peer};
@@ -127,13 +128,18 @@ impl Client {
         let _ = wire.push("STOMP", &headers, b"");
         let hint = "STOMP was not answered: is that port a STOMP server's, and does it want TLS?";
         let received = timeout_at(deadline, wire.receive()).await;
-        let received = received.unwrap_or_else(|_| Err("no answer".into()));
-        let frame = received.map_err(|why| Loss::unclean(format!("{why}; {hint}")))?;
+        let received = received.unwrap_or_else(|_| Err(Why::new(Class::NoAnswer, "no answer")));
+        let frame =
+            received.map_err(|why| Loss::unclean(why.or(Class::Protocol).map(|why| format!("{why}; {hint}"))))?;
         match frame.command {
             Command::Connected if frame.header("version").as_deref() == Some("1.2") => Ok(frame),
-            Command::Connected => Err(Loss::clean("the broker does not speak STOMP 1.2").by(Fault::Peer)),
+            Command::Connected => {
+                Err(Loss::clean("the broker does not speak STOMP 1.2").by(Fault::Peer).of(Class::Protocol))
+            }
             Command::Error => Err(refused(&frame)),
-            _ => Err(Loss::clean("the broker answered STOMP with another frame than CONNECTED").by(Fault::Peer)),
+            _ => Err(Loss::clean("the broker answered STOMP with another frame than CONNECTED")
+                .by(Fault::Peer)
+                .of(Class::Protocol)),
         }
     }
 }
@@ -141,7 +147,8 @@ impl Client {
 /// Waits for a sign that SUBSCRIBE was taken: the RECEIPT, a MESSAGE, or silence.
 async fn subscribed(wire: &mut Wire, until: Instant) -> Result<Option<Frame>, Loss> {
     let Ok(received) = timeout_at(until, wire.receive()).await else { return Ok(None) };
-    let frame = received.map_err(|why| Loss::unclean(format!("after SUBSCRIBE: {why}")))?;
+    let frame = received
+        .map_err(|why| Loss::unclean(why.or(Class::Subscription).map(|why| format!("after SUBSCRIBE: {why}"))))?;
     match frame.command {
         Command::Error => Err(refused(&frame)),
         Command::Message => Ok(Some(frame)),
@@ -156,13 +163,14 @@ pub(super) fn refused(error: &Frame) -> Loss {
     };
     let message = words(&error.header("message").unwrap_or_default());
     let body = error.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    Loss::clean(format!("the broker refuses: \"{message}\" ({})", words(&body))).by(Fault::Peer)
+    Loss::clean(format!("the broker refuses: \"{message}\" ({})", words(&body))).by(Fault::Peer).of(Class::Stomp)
 }
 
 /// R-STOMP.16.
 pub(super) fn no_destination() -> Loss {
     Loss::clean("the broker names no destination (subscribe-dest) and no Destination is configured")
         .by(Fault::Configuration)
+        .of(Class::NoTopic)
 }
 
 impl Dialer for Client {

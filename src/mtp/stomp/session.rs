@@ -3,6 +3,7 @@
 use super::client::{Beats, Client, DISCONNECT, Established, Subscription, no_destination, refused};
 use super::frame::{Command, Frame};
 use super::wire::Wire;
+use crate::mtp::class::Why;
 use crate::mtp::link::{Desk, Dialer, End, Loss, sleep_until};
 use crate::mtp::{Channel, Destination, LinkCommand, LinkEvent, MAX_RECORD};
 use bytes::Bytes;
@@ -95,10 +96,10 @@ impl<'a> Session<'a> {
 
     fn silent(&self) -> Option<Leave> {
         let late = self.silent_at().is_some_and(|at| at <= Instant::now());
-        late.then(|| Leave::silently("the broker's heart-beats stopped".into()))
+        late.then(|| Leave::silently("the broker's heart-beats stopped"))
     }
 
-    fn received(&mut self, received: Result<Frame, String>, desk: &mut Desk) -> Option<Leave> {
+    fn received(&mut self, received: Result<Frame, Why>, desk: &mut Desk) -> Option<Leave> {
         let frame = match received {
             Ok(frame) => frame,
             Err(why) => return Some(Leave::silently(why)),
@@ -183,7 +184,7 @@ impl<'a> Session<'a> {
         let wire = &mut self.wire;
         let taken =
             self.subscription.subscribe(wire, receipt) && wire.push("UNSUBSCRIBE", &[("id", &id.to_string())], b"");
-        (!taken).then(|| Leave::silently("the broker is too slow for what is sent to it".into()))
+        (!taken).then(|| Leave::silently("the broker is too slow for what is sent to it"))
     }
 
     /// R-STOMP.29: where the server named no destination, ours follows the configuration.
@@ -200,7 +201,7 @@ impl<'a> Session<'a> {
         self.subscription = Subscription { id: id + 1, destination: wanted.clone(), from_server: false };
         let wire = &mut self.wire;
         if !wire.push("UNSUBSCRIBE", &[("id", &id.to_string())], b"") || !self.subscription.subscribe(wire, None) {
-            return Some(Leave::silently("the broker is too slow for what is sent to it".into()));
+            return Some(Leave::silently("the broker is too slow for what is sent to it"));
         }
         // Controllers are told of the new destination in another Connect record.
         let peer = self.subscription.peer(wire);
@@ -217,7 +218,7 @@ struct Leave {
 
 impl Leave {
     /// The connection is gone, or no good.
-    fn silently(why: String) -> Self {
+    fn silently(why: impl Into<Why>) -> Self {
         Leave { disconnecting: false, end: End::Lost(Loss::unclean(why)) }
     }
 

@@ -1,6 +1,7 @@
 //! STOMP frames over a connection.
 
 use super::frame::{Decoder, Found, Frame, head};
+use crate::mtp::class::Why;
 use crate::mtp::pipe::Pipe;
 use crate::mtp::stream::{Stream, explain_io};
 use std::future::poll_fn;
@@ -32,18 +33,18 @@ impl Wire {
     }
 
     /// The next frame of the server; cancel safe.
-    pub(super) async fn receive(&mut self) -> Result<Frame, String> {
+    pub(super) async fn receive(&mut self) -> Result<Frame, Why> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Writes what it can, then reads.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, String>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Why>> {
         if let Poll::Ready(Err(error)) = self.pipe.poll_write(cx) {
             return Poll::Ready(Err(explain_io(&error)));
         }
         loop {
             let missing = match self.decoder.next(&mut self.pipe.incoming) {
-                Err(why) => return Poll::Ready(Err(format!("the broker breaks STOMP 1.2: {why}"))),
+                Err(why) => return Poll::Ready(Err(format!("the broker breaks STOMP 1.2: {why}").into())),
                 Ok(Found::Frame(frame)) => {
                     // An empty buffer is given back.
                     let _ = self.pipe.take(0);

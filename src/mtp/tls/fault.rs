@@ -1,6 +1,7 @@
 //! What went wrong with TLS, as one sentence that says what to check.
 
 use super::Identity;
+use crate::mtp::class::{Class, Why};
 use crate::{calendar, certificate};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
@@ -21,7 +22,7 @@ pub enum TlsFault {
     /// The host is neither a name nor an address.
     BadHost(Box<str>),
     /// The peer's certificate was refused, or it refused ours, or it does not speak TLS.
-    Handshake(String),
+    Handshake(Class, String),
 }
 
 impl fmt::Display for TlsFault {
@@ -29,16 +30,27 @@ impl fmt::Display for TlsFault {
         match self {
             TlsFault::File { path, why } => write!(f, "{} {why}", path.display()),
             TlsFault::BadHost(host) => write!(f, "\"{host}\" is neither a host name nor an address"),
-            TlsFault::Handshake(why) => f.write_str(why),
+            TlsFault::Handshake(_, why) => f.write_str(why),
         }
     }
 }
 
 impl std::error::Error for TlsFault {}
 
+impl From<TlsFault> for Why {
+    fn from(fault: TlsFault) -> Self {
+        let class = match &fault {
+            TlsFault::File { .. } => Class::File,
+            TlsFault::BadHost(_) => Class::Configuration,
+            TlsFault::Handshake(class, _) => *class,
+        };
+        Why::new(class, fault.to_string())
+    }
+}
+
 impl TlsFault {
     pub(super) fn setup(error: impl fmt::Display) -> Self {
-        TlsFault::Handshake(format!("TLS cannot be set up: {error}"))
+        TlsFault::Handshake(Class::Tls, format!("TLS cannot be set up: {error}"))
     }
 
     pub(super) fn identity(identity: &Identity, error: &Error) -> Self {
@@ -54,19 +66,28 @@ impl TlsFault {
     /// A handshake that ended in an I/O error, with the TLS reason inside where there is one.
     pub(super) fn of_handshake(error: &io::Error) -> Self {
         TlsFault::of_io(error).unwrap_or_else(|| {
-            TlsFault::Handshake(match error.kind() {
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                    "the peer closed the connection during the TLS handshake: does that port speak TLS?".into()
-                }
-                _ => format!("the TLS handshake failed: {error}"),
-            })
+            let closed = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+            TlsFault::Handshake(
+                if closed { Class::TlsSilent } else { Class::Tls },
+                match closed {
+                    true => "the peer closed the connection during the TLS handshake: does that port speak TLS?".into(),
+                    false => format!("the TLS handshake failed: {error}"),
+                },
+            )
         })
     }
 
     /// The TLS reason inside an I/O error.
     pub(in crate::mtp) fn of_io(error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<Error>()?;
-        Some(TlsFault::Handshake(match error {
+        let class = match error {
+            Error::AlertReceived(alert) => class_of_alert(*alert),
+            Error::InvalidMessage(_) => Class::TlsSilent,
+            Error::PeerIncompatible(_) => Class::TlsVersion,
+            Error::InvalidCertificate(reason) => class_of_certificate(reason),
+            _ => Class::Tls,
+        };
+        let why = match error {
             Error::AlertReceived(alert) => alert_sentence(*alert),
             Error::InvalidMessage(_) => "the peer does not speak TLS on that port".into(),
             Error::NoCertificatesPresented => {
@@ -75,21 +96,27 @@ impl TlsFault {
             Error::PeerIncompatible(reason) => format!("no common TLS version or cipher suite ({reason:?})"),
             Error::InvalidCertificate(reason) => certificate_sentence(reason, "the peer's certificate"),
             error => format!("TLS failed: {error}"),
-        }))
+        };
+        Some(TlsFault::Handshake(class, why))
     }
 
     /// A server's certificate that was refused. `alone`: it came without intermediates.
     pub(super) fn refused(error: &Error, certificate: &CertificateDer<'_>, alone: bool, trust: &Path) -> Self {
         let (issuer, subject) = certificate::issuer_and_subject(certificate).unwrap_or_default();
         let which = format!("the server's certificate \"{subject}\"");
-        TlsFault::Handshake(match error {
+        let class = match error {
+            Error::InvalidCertificate(reason) => class_of_certificate(reason),
+            _ => Class::TlsCertificate,
+        };
+        let why = match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                 let alone = if alone { ", and the server sent no intermediate certificate" } else { "" };
                 format!("{which} is issued by \"{issuer}\", which is not trusted by {}{alone}", trust.display())
             }
             Error::InvalidCertificate(reason) => certificate_sentence(reason, &which),
             error => format!("{which} was refused: {error}"),
-        })
+        };
+        TlsFault::Handshake(class, why)
     }
 }
 
@@ -114,6 +141,31 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
             format!("{which} is an authority's: name its file as the CA file to trust it as it is")
         }
         reason => format!("{which} was refused: {reason}"),
+    }
+}
+
+fn class_of_certificate(reason: &CertificateError) -> Class {
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Class::TlsExpired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Class::TlsNotYet,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Class::TlsName,
+        CertificateError::UnknownIssuer => Class::TlsIssuer,
+        _ => Class::TlsCertificate,
+    }
+}
+
+fn class_of_alert(alert: AlertDescription) -> Class {
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => Class::TlsClientMissing,
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::AccessDenied => Class::TlsClientRefused,
+        AlertDescription::ProtocolVersion => Class::TlsVersion,
+        _ => Class::Tls,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::frame::HANDSHAKE;
 use super::session::{Session, Wire};
+use crate::mtp::class::{Class, Why};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::Stream;
 use crate::mtp::{Channel, Peer};
@@ -36,7 +37,7 @@ impl Dialer for Client {
     const GROWS: bool = false;
 
     async fn dial(&mut self) -> Result<(Wire, Peer), Loss> {
-        let stream = self.connect().await.map_err(Loss::unclean)?;
+        let stream = self.connect().await.map_err(|why| Loss::unclean(Why::new(Class::Refused, why)))?;
         let mut wire = Wire::new(Stream::local(stream));
         let _ = wire.push(HANDSHAKE, self.settings.own_id.as_bytes());
         match wire.handshake(&self.settings).await {

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::frame::{self, ERROR, Fields, HANDSHAKE, HEADER, RECORD};
+use crate::mtp::class::Why;
 use crate::mtp::link::{Desk, End, Loss, sleep_until};
 use crate::mtp::pipe::Pipe;
 use crate::mtp::stream::{Stream, explain_io};
@@ -25,7 +26,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn gone(why: impl Into<String>) -> Self {
+    fn gone(why: impl Into<Why>) -> Self {
         Fault::Gone(Loss::clean(why))
     }
 }

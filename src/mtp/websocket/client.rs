@@ -3,6 +3,7 @@
 use super::ClientSettings;
 use super::handshake::client::{request, upgrade};
 use super::session::Session;
+use crate::mtp::class::{Class, Why};
 use crate::mtp::link::{Desk, Dialer, End, Loss};
 use crate::mtp::stream::{Stream, dial};
 use crate::mtp::{Channel, Peer};
@@ -18,16 +19,17 @@ impl Client {
         Client { settings }
     }
 
-    async fn establish(&self) -> Result<WebSocketStream<Stream>, String> {
+    async fn establish(&self) -> Result<WebSocketStream<Stream>, Why> {
         let ClientSettings { host, port, path, tls, own_id, limits, .. } = &self.settings;
         let deadline = Instant::now() + limits.handshake;
-        let request = request(host, *port, path, own_id, tls.is_some())?;
+        let request =
+            request(host, *port, path, own_id, tls.is_some()).map_err(|why| Why::new(Class::Configuration, why))?;
         let stream = dial(host, *port, tls.as_ref(), deadline).await?;
         // The path may hold a password; a sentence names the server only.
         let server = format!("{host}:{port}");
         match timeout_at(deadline, upgrade(stream, &request, &server)).await {
             Ok(opened) => opened,
-            Err(_) => Err(format!("{server} does not answer the WebSocket handshake")),
+            Err(_) => Err(Why::new(Class::NoAnswer, format!("{server} does not answer the WebSocket handshake"))),
         }
     }
 }

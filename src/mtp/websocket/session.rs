@@ -2,6 +2,7 @@
 //!
 //! Reading never waits for writing nor for the daemon, so that a ping is answered at once.
 
+use crate::mtp::class::Why;
 use crate::mtp::link::{Desk, End, Loss, sleep_until};
 use crate::mtp::stream::{Stream, explain_io};
 use crate::mtp::{Channel, Limits, LinkCommand, LinkEvent, MAX_RECORD};
@@ -158,7 +159,7 @@ impl Leave {
         Leave { say: None, end: End::Lost(loss) }
     }
 
-    fn saying(code: CloseCode, reason: &str, why: impl Into<String>) -> Self {
+    fn saying(code: CloseCode, reason: &str, why: impl Into<Why>) -> Self {
         Leave { say: Some((code, reason.into())), end: End::Lost(Loss::clean(why)) }
     }
 }

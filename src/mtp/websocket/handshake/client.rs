@@ -3,7 +3,9 @@
 use super::endpoint_id::{encode, extension};
 use super::{EXTENSIONS, PROTOCOL, SUBPROTOCOL, accept_key, config};
 use crate::base64;
+use crate::mtp::class::{Class, Why};
 use crate::mtp::http::head::{Head, HeadFault, check_version, receive};
+use crate::mtp::stream::explain_io;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
@@ -94,8 +96,9 @@ pub(in crate::mtp::websocket) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin
     mut stream: S,
     request: &Request,
     server: &str,
-) -> Result<WebSocketStream<S>, String> {
-    let rest = ask(&mut stream, request).await.map_err(|failure| explain(&failure, server))?;
+) -> Result<WebSocketStream<S>, Why> {
+    let rest =
+        ask(&mut stream, request).await.map_err(|failure| Why::new(class_of(&failure), explain(&failure, server)))?;
     Ok(WebSocketStream::from_partially_read(stream, rest, Role::Client, Some(config())).await)
 }
 
@@ -133,6 +136,15 @@ fn check(head: &Head, key: &str) -> Result<(), Failure> {
         None => Err(Failure::NoSubprotocol),
         Some(SUBPROTOCOL) => Ok(()),
         Some(_) => Err(Failure::OtherSubprotocol),
+    }
+}
+
+fn class_of(failure: &Failure) -> Class {
+    match failure {
+        Failure::Status(_) => Class::Http,
+        Failure::NoSubprotocol | Failure::OtherSubprotocol => Class::Subprotocol,
+        Failure::Head(HeadFault::Io(error)) => explain_io(error).or(Class::Protocol).class,
+        Failure::Head(_) | Failure::NoUpgrade(_) => Class::Protocol,
     }
 }
 
