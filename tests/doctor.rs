@@ -373,6 +373,17 @@ async fn scripts_read_json() {
 }
 
 #[test]
+fn scripts_read_json_of_a_controller_that_is_not_there() {
+    let folder = Folder::new();
+    folder.write("usp-agent", "config localagent 'agent'\n\toption EndpointID 'os::00D09E-doctor'\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usp-agent"));
+    command.args(["doctor", "acs", "--json", "--ubus", "/nowhere/ubus.sock", "--config-dir"]).arg(folder.path());
+    let output = command.output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["class"], &json["code"]), (&"unknown-controller".into(), &21.into()), "{json}");
+}
+
+#[test]
 fn the_document_and_the_help_name_every_class() {
     let document = std::fs::read_to_string("docs/troubleshooting.md").unwrap();
     let help = Command::new(env!("CARGO_BIN_EXE_usp-agent")).args(["doctor", "--help"]).output().unwrap();

@@ -43,10 +43,10 @@ pub(super) fn run(given: &Arguments) -> Exit {
         complain(&finding);
     }
     let package = std::fs::read(&file).ok().and_then(|bytes| uci::parse::parse(config::PACKAGE, &bytes).ok());
-    let Some(package) = package else { return end(Class::Configuration, "there is no configuration to go by") };
+    let Some(package) = package else { return end(given, Class::Configuration, "there is no configuration to go by") };
     let own_id = match own_id(given, &package) {
         Ok(id) => id,
-        Err(why) => return end(Class::Configuration, &why),
+        Err(why) => return end(given, Class::Configuration, &why),
     };
     let wanted = given.words.first().map(String::as_str);
     let is_wanted = |c: &&Section| wanted.is_none_or(|w| *c.name == *w || value(c, "EndpointID") == w);
@@ -55,7 +55,7 @@ pub(super) fn run(given: &Arguments) -> Exit {
     if controllers.is_empty() {
         let which = wanted
             .map_or("no controller is configured".to_owned(), |w| format!("the agent knows no enabled controller {w}"));
-        return end(Class::UnknownController, &which);
+        return end(given, Class::UnknownController, &which);
     }
     let state = agent_status(given);
     let links = links(&package, own_id.as_str()).0;
@@ -75,8 +75,12 @@ pub(super) fn run(given: &Arguments) -> Exit {
     fault.map_or(Exit::Success, Exit::Fault)
 }
 
-fn end(class: Class, what: &str) -> Exit {
+fn end(given: &Arguments, class: Class, what: &str) -> Exit {
     complain(&sentence(class, what));
+    if given.has("json") {
+        let told = verdict(Table::default(), Some(class)).with("error", what).with("remedy", class.texts().1);
+        print(&format!("{:#}\n", json::table_to_json(&told)));
+    }
     Exit::Fault(class)
 }
 
@@ -175,7 +179,7 @@ fn way(link: &Link, reach: &Reach, state: Option<&Table>, case: &Case<'_>) -> Wa
     }
     let probed = match probe_blocking(link, reach, case) {
         Ok(probed) => probed,
-        Err(error) => Probed { peer: None, fault: Some((Class::Broken, error.to_string().into())) },
+        Err(error) => Probed { fault: Some((Class::Broken, error.to_string().into())), ..Probed::default() },
     };
     let ended = probed.fault.as_ref().map_or(u8::MAX, |(class, _)| class.code() / 10 * 10);
     for (first, step) in STEPS.iter().filter(|(first, _)| *first < ended) {
@@ -207,13 +211,21 @@ fn detail(step: u8, link: &Link, reach: &Reach, probed: &Probed) -> Option<Strin
             Some(format!("{host} -> {}", found.map(|found| found.ip().to_string()).unwrap_or_default()))
         }
         40 => Some(probed.peer.as_ref().map_or_else(|| format!("port {port}"), |peer| peer.address.to_string())),
-        50 => link.transport.has_tls().then(|| "encrypted, certificate accepted".to_owned()),
+        50 => link.transport.has_tls().then(|| accepted(probed.clock_is_set).to_owned()),
         60 => Some("accepted".to_owned()),
         70 if brokered => {
             probed.peer.as_ref().map(|peer| peer.response_topic.as_deref().unwrap_or_default().to_owned())
         }
         80 => Some(if reach.topic.is_empty() { reach.endpoint_id.to_string() } else { reach.topic.to_string() }),
         _ => None,
+    }
+}
+
+/// R-MTP.3: while the clock is not set, dates do not count.
+fn accepted(clock_is_set: bool) -> &'static str {
+    match clock_is_set {
+        true => "encrypted, certificate accepted",
+        false => "encrypted; the clock is not set, so the dates of the certificate were not looked at",
     }
 }
 
@@ -262,4 +274,21 @@ fn told(found: &[(Box<str>, Vec<Way>)], fault: Option<Class>) -> Table {
 fn verdict(table: Table, fault: Option<Class>) -> Table {
     let code = fault.map_or(0, |class| i32::from(class.code()));
     table.with("class", fault.map_or("success", |class| class.texts().0)).with("code", code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_that_were_not_looked_at_are_told() {
+        assert!(!accepted(true).contains("clock") && accepted(false).contains("the clock is not set"));
+    }
+
+    #[test]
+    fn every_class_ends_a_step() {
+        for class in crate::mtp::CLASSES {
+            assert!(!step_of(*class).is_empty(), "{class:?}");
+        }
+    }
 }

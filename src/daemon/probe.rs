@@ -30,6 +30,8 @@ pub struct Probed {
     pub peer: Option<Peer>,
     /// What is wrong, in one sentence.
     pub fault: Option<(Class, Box<str>)>,
+    /// Dates of certificates were looked at.
+    pub clock_is_set: bool,
 }
 
 /// What a try needs to know beside its link.
@@ -61,9 +63,10 @@ async fn probe(link: &Link, reach: &Reach, case: &Case<'_>) -> Probed {
     let link = beside(link, case);
     let (handle, mut task) = match settings::start(&link, None, LinkId(1), (case.own_id, &trust), events) {
         Ok(started) => started,
-        Err(why) => return Probed { peer: None, fault: Some((Class::Configuration, why.into())) },
+        Err(why) => return Probed { fault: Some((Class::Configuration, why.into())), ..Probed::default() },
     };
     let mut probed = first(&mut heard, Instant::now() + PATIENCE).await;
+    probed.clock_is_set = trust.clock.is_set();
     if let (None, Some(peer)) = (&probed.fault, &probed.peer) {
         probed.fault = distrust(peer, &link, reach, case);
         if probed.fault.is_none() && case.publishes && !reach.topic.is_empty() {
@@ -94,11 +97,14 @@ fn beside(link: &Link, case: &Case<'_>) -> Link {
 async fn first(heard: &mut Receiver<LinkEvent>, until: Instant) -> Probed {
     loop {
         match timeout_at(until, heard.recv()).await {
-            Ok(Some(LinkEvent::Connected { peer, .. })) => return Probed { peer: Some(peer), fault: None },
-            Ok(Some(LinkEvent::Lost { why, class, .. })) => return Probed { peer: None, fault: Some((class, why)) },
+            Ok(Some(LinkEvent::Connected { peer, .. })) => return Probed { peer: Some(peer), ..Probed::default() },
+            Ok(Some(LinkEvent::Lost { why, class, .. })) => {
+                return Probed { fault: Some((class, why)), ..Probed::default() };
+            }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => {
-                return Probed { peer: None, fault: Some((Class::NoAnswer, "nothing was heard in time".into())) };
+                let fault = Some((Class::NoAnswer, "nothing was heard in time".into()));
+                return Probed { fault, ..Probed::default() };
             }
         }
     }
