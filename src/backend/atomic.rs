@@ -1,5 +1,6 @@
 //! Replaces files so that a reader, and a power cut, see all of the old or all of the new.
 
+use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -31,6 +32,8 @@ impl Permissions {
 /// A new file that lies complete and synced beside its target. Dropped without [`Self::rename`], it is removed.
 #[derive(Debug)]
 pub struct NewFile {
+    /// Locked while it is in use: see [`sweep`].
+    _file: File,
     temporary: PathBuf,
     target: PathBuf,
     renamed: bool,
@@ -42,12 +45,14 @@ impl NewFile {
     /// # Errors
     /// What the system says; nothing is left behind.
     pub fn beside(target: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<Self> {
-        let (mut file, temporary) = create_beside(target)?;
-        let new = Self { temporary, target: target.into(), renamed: false };
+        let (file, temporary) = create_beside(target)?;
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let new = Self { _file: file, temporary, target: target.into(), renamed: false };
+        let mut file = &new._file;
         file.write_all(bytes)?;
         if let Some((user, group)) = permissions.owner {
             // Only root may give files away; anybody else keeps them.
-            let _ = fchown(&file, Some(user), Some(group));
+            let _ = fchown(file, Some(user), Some(group));
         }
         file.set_permissions(fs::Permissions::from_mode(permissions.mode))?;
         file.sync_all()?;
@@ -113,11 +118,12 @@ pub fn read_bounded(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     if bytes.len() > limit { Err(io::ErrorKind::InvalidData.into()) } else { Ok(bytes) }
 }
 
-/// Removes what a crash left of [`NewFile`]s in this folder. Only while no other agent runs on it.
+/// Removes what a crash left of [`NewFile`]s in this folder. One that a program still holds is about to be put in place.
 pub fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(is_temporary) {
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_temporary)) {
+        let abandoned = |file: File| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if File::open(entry.path()).is_ok_and(abandoned) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -209,6 +215,16 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".network.uci-Ab12Zz", "network"]);
+    }
+
+    #[test]
+    fn sweeping_leaves_what_is_about_to_be_put_in_place() {
+        let dir = Scratch::new("atomic");
+        let target = dir.path().join("network");
+        let new = NewFile::beside(&target, b"one", Permissions::mode(0o600)).unwrap();
+        sweep(dir.path());
+        new.rename().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"one");
     }
 
     #[test]
