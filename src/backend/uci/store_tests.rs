@@ -3,7 +3,6 @@
 use super::super::parse::MAX_SECTIONS;
 use super::super::{Edit, OptValue, PackageEdits};
 use super::*;
-use crate::backend::atomic;
 use crate::backend::scratch::Scratch;
 use rustix::fs::{FlockOperation, flock};
 use std::os::unix::fs::PermissionsExt;
