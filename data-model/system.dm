@@ -100,7 +100,8 @@ table Device.DeviceInfo.VendorConfigFile.{i}.
 
   Name                = text /etc/config/{key}
   # sysupgrade keeps the folder.
-  UseForBackupRestore = text 1
+  # Backup() and Restore() are not there.
+  UseForBackupRestore = text 0
 
 # Two rows, whatever the router has: the image that runs, and the one that was downloaded into memory. Once that is
 # activated (sysupgrade) its row is the active one.
