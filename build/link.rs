@@ -8,13 +8,18 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// One step after the other; a step is taken as a whole or not at all.
-const STEPS: [&[&str]; 3] = [
+const STEPS: [&[&str]; 4] = [
     // No tables for unwinding.
     &["-Wl,--no-eh-frame-hdr", "-Wl,-T,build/drop-unwind-tables.ld"],
     // Relocations as a bitmap: needs a loader that reads it (glibc 2.36).
     &["-Wl,-z,pack-relative-relocs"],
     // One copy of functions that are the same: lld only. None of their addresses is compared.
     &["-Wl,--icf=all"],
+    // No table of P-256's base point: build/p256.rs.
+    &[
+        "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base",
+        "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base_vartime",
+    ],
 ];
 
 /// Says to cargo what the program is linked with. Tests, examples and debug builds stay as they are.
