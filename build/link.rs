@@ -16,10 +16,7 @@ const STEPS: [&[&str]; 4] = [
     // One copy of functions that are the same: lld only. None of their addresses is compared.
     &["-Wl,--icf=all"],
     // No table of P-256's base point: build/p256.rs.
-    &[
-        "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base",
-        "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base_vartime",
-    ],
+    &["-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base", "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base_vartime"],
 ];
 
 /// Says to cargo what the program is linked with. Tests, examples and debug builds stay as they are.

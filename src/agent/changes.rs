@@ -4,12 +4,12 @@
 //! differs is told. What no event tells of is read again at an interval, only while somebody watches it, and the
 //! interval grows with what a look costs.
 
-use super::Agent;
 use super::pattern::{Pattern, template};
 use super::settings::Kind;
 use super::subscriptions::{Active, Subscriptions};
 use super::threshold::Threshold;
 use super::timers::Timer;
+use super::{Agent, handlers};
 use crate::backend::{Backend, Change};
 use crate::model::schema::Schema;
 use crate::model::{Everything, Instance, Model, ObjectValues, Rights, Secrets, Sources};
@@ -191,7 +191,7 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn changed(&mut self, change: &Change) {
         if let Change::Event(name, data) = change {
             for raised in self.model.raised(name, data) {
-                self.event(raised.object, raised.name, raised.params.into_iter().collect()).await;
+                self.event(raised.object, raised.name, handlers::map(raised.params)).await;
             }
         }
         let schema = self.model.schema();
@@ -319,7 +319,7 @@ impl<B: Backend> Agent<B> {
                 self.notify(active, (object, name, Rights::PARAM_NOTIFY), Notification::ValueChange(change)).await;
             }
             (Some(Kind::ObjectCreation), Difference::Created(path, keys)) => {
-                let unique_keys = keys.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+                let unique_keys = handlers::map(keys.iter().map(|(name, value)| (&**name, value.clone())));
                 let creation = ObjectCreation { obj_path: path.clone(), unique_keys };
                 self.notify(active, (path, "", Rights::OBJECT_NOTIFY), Notification::ObjCreation(creation)).await;
             }

@@ -205,10 +205,8 @@ impl<B: Backend> Agent<B> {
         let settings = &self.settings;
         let key = (controller.section.clone(), encrypted, credential.into());
         let roles = settings.trust.inherited(credential);
-        let access = self
-            .access
-            .entry(key.clone())
-            .or_insert_with(|| Rc::new(Access::of(settings, controller, encrypted, roles)));
+        let access =
+            self.access.or_insert_with(key.clone(), |_| Rc::new(Access::of(settings, controller, encrypted, roles)));
         if access.searches().is_empty() {
             return access.clone();
         }

@@ -45,9 +45,9 @@ pub use trial::OnTrial;
 use crate::backend::uci::Package;
 use crate::backend::{Backend, Change, Table};
 use crate::model::Model;
+use crate::order::Map;
 use crate::usp::endpoint_id::EndpointId;
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::rc::Rc;
 use timers::{Timer, Timers};
 
@@ -233,11 +233,11 @@ pub struct Agent<B: Backend> {
     strangers: session::Strangers,
     log_budget: session::LogBudget,
     just_answered: messages::JustAnswered,
-    access: HashMap<access::Key, Rc<access::Access>>,
+    access: Map<access::Key, Rc<access::Access>>,
     /// Of those whose targets search: as the router is now.
-    answered: HashMap<access::Key, Rc<access::Access>>,
+    answered: Map<access::Key, Rc<access::Access>>,
     /// The credential that controllers (their sections) inherited from last.
-    inherited: HashMap<Rc<str>, Box<str>>,
+    inherited: Map<Rc<str>, Box<str>>,
     channels: channels::Channels,
     subscriptions: subscriptions::Subscriptions,
     watches: changes::Watches,
@@ -273,9 +273,9 @@ impl<B: Backend> Agent<B> {
             strangers: session::Strangers::default(),
             log_budget: session::LogBudget::default(),
             just_answered: messages::JustAnswered::default(),
-            access: HashMap::new(),
-            answered: HashMap::new(),
-            inherited: HashMap::new(),
+            access: Map::new(),
+            answered: Map::new(),
+            inherited: Map::new(),
             channels: channels::Channels::default(),
             subscriptions: subscriptions::Subscriptions::default(),
             watches: changes::Watches::default(),
@@ -337,7 +337,7 @@ impl<B: Backend> Agent<B> {
                 self.mounts_changed(&change).await;
                 self.changed(&change).await;
             }
-            Input::Event { object, name, params } => self.event(&object, &name, params.into_iter().collect()).await,
+            Input::Event { object, name, params } => self.event(&object, &name, handlers::map(params)).await,
             Input::OperationDone { request, outcome } => self.operation_done(request, outcome).await,
             Input::Wake => self.wake().await,
             Input::WakeTook(ms) => self.look_took(ms),

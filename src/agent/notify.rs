@@ -6,12 +6,13 @@
 //! It knows no channel and encodes no record.
 
 use super::settings::Retry;
+use crate::order::Map;
 use crate::usp::message;
 use crate::usp::wire::msg::request::ReqType;
 use crate::usp::wire::msg::{Msg, Notify, notify};
 use bytes::Bytes;
 use prost::Message;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -76,7 +77,7 @@ impl Dice {
 /// The notifications of all controllers.
 #[derive(Debug)]
 pub struct Outbox {
-    waiting: HashMap<Rc<str>, VecDeque<Entry>>,
+    waiting: Map<Rc<str>, VecDeque<Entry>>,
     /// Begins every msg_id of this run, so that none comes twice over a reboot.
     run: Box<str>,
     count: u32,
@@ -121,7 +122,7 @@ impl Outbox {
     /// Empty.
     pub fn new(dice: &mut Dice) -> Self {
         let run = format!("{:012x}", dice.roll() >> 16).into();
-        Self { waiting: HashMap::new(), run, count: 0, dirty: false }
+        Self { waiting: Map::new(), run, count: 0, dirty: false }
     }
 
     /// Queues a notification. Over the limit the oldest that wants no answer goes, else the oldest.
@@ -141,7 +142,7 @@ impl Outbox {
             due_ms: now_ms,
         };
         self.dirty |= entry.is_saved();
-        let queue = self.waiting.entry(controller.clone()).or_default();
+        let queue = self.waiting.or_insert_with(controller.clone(), |_| VecDeque::new());
         queue.push_back(entry);
         bound(controller, queue);
     }
@@ -263,7 +264,7 @@ impl Outbox {
     /// Takes back what [`Outbox::save`] gave; the retry count starts anew (R-NOT.4). Broken lines are left out.
     pub fn load(&mut self, text: &str, now_ms: u64) {
         for (controller, entry) in text.lines().take(MAX_SAVED).filter_map(|line| Entry::parse(line, now_ms)) {
-            let queue = self.waiting.entry(controller.clone()).or_default();
+            let queue = self.waiting.or_insert_with(controller.clone(), |_| VecDeque::new());
             queue.push_back(entry);
             bound(&controller, queue);
         }

@@ -1,15 +1,14 @@
 //! Thresholds (`Device.LocalAgent.Threshold.{i}.`): numbers of the router that are told of when they pass a limit, to the
 //! controller that asked for it.
 
-use super::Agent;
 use super::pattern::Pattern;
 use super::settings::{Kind, Subscription, truth};
 use super::subscriptions::Active;
+use super::{Agent, handlers};
 use crate::backend::Backend;
 use crate::backend::uci::{Package, Section};
 use crate::model::{Everything, Permit, Rights};
 use crate::usp::wire::msg::notify::{Event, Notification};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Thresholds that are looked at; further ones are left out with a warning.
@@ -95,7 +94,7 @@ impl<B: Backend> Agent<B> {
             return;
         }
         let params = [("ParamPath", format!("{object}{name}")), ("ParamValue", values.1.to_owned())];
-        let params: BTreeMap<_, _> = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let params = handlers::map(params);
         let event = Event { obj_path: row.clone(), event_name: "Triggered!".into(), params };
         for active in self.interested(Kind::Event, &row, "Triggered!").await {
             if active.what.recipient == threshold.controller {

@@ -1,8 +1,7 @@
 //! Deadlines as data: one table of what is to happen when, and why.
 
 use super::channels::ChannelId;
-use crate::order;
-use std::collections::HashMap;
+use crate::order::{self, Map};
 use std::rc::Rc;
 
 /// What is to happen.
@@ -64,7 +63,7 @@ impl Timer {
 #[derive(Debug, Default)]
 pub struct Timers {
     order: order::Set<(u64, Timer)>,
-    at: HashMap<Timer, u64>,
+    at: Map<Timer, u64>,
 }
 
 impl Timers {

@@ -1,8 +1,8 @@
 //! TransferComplete!: a file came or went, or did not.
 
-use super::Agent;
 use super::requests::Origin;
 use super::settings::Kind;
+use super::{Agent, handlers};
 use crate::backend::Backend;
 use crate::calendar;
 use crate::model::Rights;
@@ -52,7 +52,7 @@ impl<B: Backend> Agent<B> {
             ("CheckSumAlgorithm", algorithm.to_owned()),
             ("CheckSum", transfer.checksum.to_owned()),
         ];
-        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let params = handlers::map(params);
         let event = Event { obj_path: object.into(), event_name: name.into(), params };
         let settings = self.settings.clone();
         for active in self.interested(Kind::Event, object, name).await {

@@ -9,7 +9,7 @@
 
 use super::channels::{ChannelId, Protocol};
 use super::timers::Timer;
-use super::{Action, Agent, Kept};
+use super::{Action, Agent, Kept, handlers};
 use crate::backend::uci::{self, Edit, PackageEdits};
 use crate::backend::{Backend, Table};
 use crate::model::Committed;
@@ -230,7 +230,7 @@ impl<B: Backend> Agent<B> {
         let told = Table::default().with("packages", &*packages).with("changes", &*changes).with("cause", cause);
         self.tell_owner("reverted", told);
         let params = [("Packages", packages), ("Changes", changes)];
-        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let params = handlers::map(params);
         self.event("Device.LocalAgent.", EVENT, params).await;
         self.after.committed(Committed { packages: reverted.packages.clone(), ..Committed::default() });
         Ok(reverted.packages)

@@ -20,8 +20,8 @@ mod parse;
 pub(super) mod watch;
 
 use super::{CallError, Table, Value};
+use crate::order::Map;
 use message::{Header, Socket};
-use std::collections::HashMap;
 
 /// The object's name.
 pub const OBJECT: &str = "netlink";
@@ -31,7 +31,7 @@ pub const MAX_ENTRIES: usize = 4096;
 const TRIES: usize = 3;
 
 /// Names of network devices by their index.
-type Names = HashMap<i32, Box<str>>;
+type Names = Map<i32, Box<str>>;
 
 /// One table of the kernel.
 struct Kind {

@@ -9,8 +9,8 @@ use super::write::{Touched, Transaction, not_unique};
 use super::{Everything, Instances};
 use crate::backend::Backend;
 use crate::backend::uci::{self, Edit, Package, PackageEdits};
+use crate::order::Set;
 use crate::usp::fault::{Code, Fault};
-use std::collections::HashSet;
 use std::rc::Rc;
 
 /// What a commit did.
@@ -147,7 +147,7 @@ impl<B: Backend> Transaction<'_, B> {
 /// The edits, after those that write out what they touch of short forms; of all short forms where less would
 /// read differently from what was staged.
 fn written_out(shown: &Shown, read: &Package, touched: &Touched, edits: Vec<Edit>) -> Vec<Edit> {
-    let added: HashSet<&str> =
+    let added: Set<&str> =
         edits.iter().filter_map(|e| if let Edit::Add { section, .. } = e { Some(&**section) } else { None }).collect();
     let mut long = read.clone();
     for edit in &edits {

@@ -4,8 +4,7 @@
 //! section has no name that stays, so it is recognised by its content. A number is never given twice.
 
 use crate::backend::uci::{OptValue, Section};
-use crate::order;
-use std::collections::HashMap;
+use crate::order::{self, Map};
 use std::fmt::Write as _;
 
 /// At most so many things are remembered per table; the one not seen for longest is forgotten first.
@@ -14,7 +13,7 @@ pub const MAX_PER_TABLE: usize = 2048;
 /// The numbers of every table.
 #[derive(Debug, Default)]
 pub struct Instances {
-    tables: HashMap<Box<str>, Numbers>,
+    tables: Map<Box<str>, Numbers>,
     dirty: bool,
     tick: u32,
 }
@@ -22,7 +21,7 @@ pub struct Instances {
 #[derive(Debug, Default)]
 struct Numbers {
     next: u32,
-    by_key: HashMap<Box<str>, Entry>,
+    by_key: Map<Box<str>, Entry>,
 }
 
 #[derive(Debug, Default)]
@@ -128,10 +127,10 @@ impl Instances {
         let mut keys: Vec<Option<Box<str>>> = vec![None; contents.len()];
         // Those in their old place come first, so that of two alike each finds itself.
         for in_place in [true, false] {
-            let mut same: HashMap<(&[u32], &str), Vec<usize>> = HashMap::new();
+            let mut same: Map<(&[u32], &str), Vec<usize>> = Map::new();
             for (at, thing) in free.iter().enumerate().rev().filter_map(|(at, thing)| Some((at, thing.as_ref()?))) {
                 let name = if in_place { &*thing.section } else { "" };
-                same.entry((&thing.content, name)).or_default().push(at);
+                same.or_insert_with((&thing.content, name), |_| Vec::new()).push(at);
             }
             let mut taken = Vec::new();
             for ((content, section), key) in contents.iter().zip(sections).zip(&mut keys).filter(|(_, k)| k.is_none()) {
@@ -191,7 +190,7 @@ impl Instances {
                 }
             } else if let Some((path, next)) = line.split_once(' ') {
                 table = path.into();
-                all.tables.entry(table.clone()).or_default().next = next.parse().unwrap_or(1);
+                all.tables.or_insert_with(table.clone(), |_| Numbers::default()).next = next.parse().unwrap_or(1);
             }
         }
         all
@@ -201,7 +200,7 @@ impl Instances {
         let tick = self.tick;
         let numbers = match self.tables.get_mut(table) {
             Some(numbers) => numbers,
-            None => self.tables.entry(table.into()).or_default(),
+            None => self.tables.or_insert_with(table.into(), |_| Numbers::default()),
         };
         let gone = numbers.make_room(tick);
         numbers.next = numbers.next.max(1);

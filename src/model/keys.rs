@@ -5,9 +5,8 @@ use super::eval::{Eval, Row, Scope};
 use super::resolve::{self, Node, resolve};
 use super::schema::{Access, Kind, ObjectId, Param, ParamSource, UniqueKey};
 use super::stage::{Staging, staged, table_of};
-use crate::order;
+use crate::order::{self, Map};
 use crate::usp::fault::{Code, Fault};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A change of this parameter may make a key clash: it is part of one, or it enables the row.
@@ -148,10 +147,10 @@ pub(super) fn clash_of_any(eval: &Eval<'_>, changed: &order::Set<Box<str>>) -> O
         let table = resolve(eval, &Everything, &path).ok()?.nodes.into_iter().next()?;
         let rows = eval.rows(table.object, table.row.as_ref(), &table.path);
         let shared = |key: &&UniqueKey| {
-            let mut owners: HashMap<Vec<String>, (usize, bool)> = HashMap::new();
+            let mut owners: Map<Vec<String>, (usize, bool)> = Map::new();
             for row in rows.iter() {
                 let Some(values) = values(eval, &resolve::instance(row), key) else { continue };
-                let (count, touched) = owners.entry(values).or_default();
+                let (count, touched) = owners.or_insert_with(values, |_| (0, false));
                 *count += 1;
                 *touched |= changed.contains(&row.path);
             }

@@ -4,10 +4,10 @@ use super::eval::{Eval, Row, Scope};
 use super::schema::{Kind, ObjectId, Param, Schema};
 use super::value;
 use super::{Everything, Permit, Rights};
+use crate::order::Set;
 use crate::path::{self, Condition, Dialect, Expression, Follow, Leaf, Path, Scalar, Step, Which};
 use crate::usp::fault::{Code, Fault};
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 /// One object, instance or table that a path names.
@@ -269,7 +269,7 @@ impl<'e> Walk<'e> {
         state.object = None;
         self.depth += 1;
         // Several may refer to the same.
-        let mut met = HashSet::new();
+        let mut met = Set::new();
         let nodes = std::mem::take(&mut state.nodes);
         for node in nodes {
             let scope = Scope { eval: self.eval, object: node.object, row: node.row.as_ref() };

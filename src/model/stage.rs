@@ -7,8 +7,8 @@ use super::resolve::{self, Node};
 use super::schema::{ObjectId, Param};
 use super::source::{Filter, Pipeline, RowSource, Source};
 use crate::backend::uci::{self, Edit, OptValue, Package};
+use crate::order::Map;
 use crate::usp::fault::{Code, Fault};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A row that gets another key: its path, its key before and after.
@@ -286,7 +286,7 @@ fn remove_below(
 
 /// The edits that make one package of another.
 pub(super) fn difference(old: &Package, new: &Package) -> Vec<Edit> {
-    let by_name = |package| sections(package).collect::<HashMap<_, _>>();
+    let by_name = |package| sections(package).collect::<Map<_, _>>();
     let (olds, news) = (by_name(old), by_name(new));
     let mut edits = Vec::new();
     for (name, section) in sections(old) {

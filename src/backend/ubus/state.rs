@@ -1,7 +1,8 @@
 //! What the client knows of one connection, and what a message changes in it. No socket, no
 //! waiting: the driver carries the bytes, the handle waits for the answers.
 
-use std::collections::{HashMap, VecDeque};
+use crate::order::Map;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -101,11 +102,11 @@ pub(super) struct State {
     pub(super) out: VecDeque<Vec<u8>>,
     out_bytes: usize,
     seq: u16,
-    pending: HashMap<u16, Pending>,
-    known: HashMap<Box<str>, Known>,
-    quiet: HashMap<u32, Instant>,
+    pending: Map<u16, Pending>,
+    known: Map<Box<str>, Known>,
+    quiet: Map<u32, Instant>,
     /// Objects that went while they were called, by the PING sent then.
-    fences: HashMap<u16, u32>,
+    fences: Map<u16, u32>,
     /// Our private object that receives events.
     pub(super) listener: Option<u32>,
     /// Whether objects coming and going are told, so that `known` may be trusted.
@@ -114,7 +115,7 @@ pub(super) struct State {
     pub(super) objects: Vec<Wish>,
     /// Objects of which it is told that they come and go.
     pub(super) presence: Vec<Box<str>>,
-    pub(super) subscriptions: HashMap<u32, Subscription>,
+    pub(super) subscriptions: Map<u32, Subscription>,
     pub(super) to_subscribe: VecDeque<(Box<str>, u32)>,
     pub(super) to_forget: Vec<u32>,
     pub(super) own: Vec<Own>,

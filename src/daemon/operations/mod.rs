@@ -7,10 +7,10 @@ use crate::agent::handlers::operate;
 use crate::agent::requests::Outcome;
 use crate::backend::{Backend, Router};
 use crate::model::{Model, mount};
+use crate::order::Map;
 use crate::usp::fault::{Code, Fault};
 use ground::Ground;
 use interface::Interface;
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub struct Done {
 /// The operations that run.
 #[derive(Debug)]
 pub struct Operations {
-    running: HashMap<u32, AbortHandle>,
+    running: Map<u32, AbortHandle>,
     done: Sender<Done>,
     ground: Ground,
 }
@@ -60,7 +60,7 @@ impl Operations {
     /// None runs yet; what ends is told on the receiver.
     pub fn new(ground: Ground) -> (Self, Receiver<Done>) {
         let (done, ended) = mpsc::channel(MAX_DONE);
-        (Self { running: HashMap::new(), done, ground }, ended)
+        (Self { running: Map::new(), done, ground }, ended)
     }
 
     /// Starts an operation of the mapping (`operation NAME`).
@@ -89,7 +89,7 @@ impl Operations {
 
     /// Ends all of them without a word.
     pub fn cancel_all(&mut self) {
-        self.running.drain().for_each(|(_, task)| task.abort());
+        std::mem::take(&mut self.running).into_values().for_each(|task| task.abort());
     }
 
     /// An operation has told its end.

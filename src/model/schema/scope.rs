@@ -5,6 +5,7 @@ use crate::model::source::{
     Argument, CommandSource, Condition, Each, Filter, Piece, Pipeline, Pointer, PointerStep, RowSource, SectionRef,
     Source, Template,
 };
+use crate::order::Map;
 use std::collections::HashMap;
 
 /// What all blocks of one path say together.
@@ -27,10 +28,10 @@ struct Place<'s, 'a> {
 /// Every name a line uses and that is not there.
 pub(super) fn check(blocks: &[Block]) -> Vec<NotationError> {
     let known = collect(blocks);
-    let mut lets_so_far: HashMap<&str, usize> = HashMap::new();
+    let mut lets_so_far: Map<&str, usize> = Map::new();
     let mut errors = Vec::new();
     for block in objects(blocks) {
-        let defined = lets_so_far.entry(block.path).or_default();
+        let defined = lets_so_far.or_insert_with(block.path, |_| 0);
         for item in &block.items {
             if let Err(text) = check_item(&known, block, item, *defined) {
                 errors.push(item.at.error(text));
