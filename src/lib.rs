@@ -3,9 +3,9 @@
 //! The rooms, and who may use whom (`tests/architecture.rs` holds it):
 //!
 //! ```text
-//! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order }
-//! demo -> { daemon, mtp, config, model, backend, usp, path, order }
-//! daemon -> { agent, mtp, config, store, model, backend, usp, calendar, order }
+//! cli -> { demo, daemon, agent, mtp, config, store, model, backend, usp, path, order, task }
+//! demo -> { daemon, mtp, config, model, backend, usp, path, order, task }
+//! daemon -> { agent, mtp, config, store, model, backend, usp, calendar, order, task }
 //! agent -> { model, usp, path, store, backend, certificate, base64, calendar, order }
 //! model -> { path, backend, usp::fault, certificate, base64, calendar, order }
 //! mtp -> { usp::endpoint_id, config, certificate, base64, calendar, order }
@@ -13,7 +13,7 @@
 //! store -> { backend }
 //! backend -> { order }
 //! certificate -> { base64, calendar }
-//! usp, path, base64, calendar, order -> nothing of ours
+//! usp, path, base64, calendar, order, task -> nothing of ours
 //! ```
 //!
 //! * [`usp`]: the wire vocabulary: records, messages, faults, endpoint ids.
@@ -25,6 +25,7 @@
 //! * [`daemon`]: sockets, clock and tasks around the agent.
 //! * [`certificate`]: what a certificate says: names, dates, serial number.
 //! * [`calendar`]: dateTime and seconds since 1970.
+//! * [`task`]: tasks on the one thread.
 //! * [`order`]: sorting and sorted collections that cost little flash.
 //! * `demo`: a simulated router and a small controller.
 //! * [`cli`]: one file per verb.
@@ -44,4 +45,5 @@ pub mod mtp;
 pub mod order;
 pub mod path;
 pub mod store;
+pub mod task;
 pub mod usp;

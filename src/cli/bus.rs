@@ -5,6 +5,7 @@ use crate::backend::ubus::message::status;
 use crate::backend::ubus::{Client, SOCKET, json};
 use crate::backend::{CallError, Change, Table, Value};
 use crate::daemon::control::OBJECT;
+use crate::task::{block_on, spawn};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -83,15 +84,15 @@ pub(super) fn converse<T>(
         complain(&format!("{socket}: {error}; is ubusd running, and may you use it? `--ubus SOCKET` names another"));
         return Err(Exit::NoBus);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        complain(&error.to_string());
-        Exit::Failure
-    })?;
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    let ended = block_on(async {
         let (tell, changes) = mpsc::channel(64);
         let (bus, driver) = Client::new(Path::new(socket).into(), PATIENCE, tell);
-        tokio::task::spawn_local(driver.run());
+        spawn(driver.run());
         talk(bus, changes).await
+    });
+    ended.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        Err(Exit::Failure)
     })
 }
 

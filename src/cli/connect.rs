@@ -12,6 +12,7 @@ use crate::backend::uci::{Error, Package, PackageEdits};
 use crate::backend::{CallError, Table, Value};
 use crate::config;
 use crate::daemon::control::OBJECT;
+use crate::task::block_on;
 use section::Wanted;
 use std::fs::File;
 use std::io::{self, Read};
@@ -113,9 +114,9 @@ fn write(given: &Arguments, wanted: &Wanted<'_>) -> Result<(Box<str>, Vec<String
         Exit::Usage
     })?;
     let edits = [PackageEdits { base, edits: planned.edits }];
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed("try again", Error::Io(error.to_string())))?;
-    runtime.block_on(store.commit(&edits)).map_err(|error| failed("nothing was written", error))?;
+    let committed =
+        block_on(store.commit(&edits)).map_err(|error| failed("try again", Error::Io(error.to_string())))?;
+    committed.map_err(|error| failed("nothing was written", error))?;
     Ok((planned.name, planned.notes))
 }
 

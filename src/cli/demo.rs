@@ -8,6 +8,7 @@ use crate::daemon::{self, Options};
 use crate::demo::controller::{Controller, Operated, Trouble};
 use crate::demo::router::Router;
 use crate::order;
+use crate::task::{block_on, spawn};
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::wire::msg::notify::Notification;
 use crate::usp::wire::msg::notify::operation_complete::OperationResp;
@@ -26,14 +27,11 @@ const WIDTH: usize = 96;
 
 pub(super) fn run(given: &Arguments) -> Exit {
     logger::start(given.value("log-level").and_then(|level| level.parse().ok()).unwrap_or(log::LevelFilter::Error));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error),
-    };
     let screen = Screen { colour: std::io::stdout().is_terminal() };
-    match tokio::task::LocalSet::new().block_on(&runtime, show(&screen)) {
-        Ok(()) => Exit::Success,
-        Err(trouble) => failed(&trouble),
+    match block_on(show(&screen)) {
+        Ok(Ok(())) => Exit::Success,
+        Ok(Err(trouble)) => failed(&trouble),
+        Err(error) => failed(&error),
     }
 }
 
@@ -75,7 +73,7 @@ async fn show(screen: &Screen) -> Result<(), Stopped> {
     let begun = Instant::now();
     let own_id = EndpointId::lenient(CONTROLLER).map_err(std::io::Error::other)?;
     let (router, driver) = Router::start()?;
-    spawn_local(driver.run());
+    spawn(driver.run());
     let (mut controller, port) = Controller::on_websocket(&own_id)?;
     router.write_config("usp-agent", &configuration(port))?;
     let mut agent = spawn_local(daemon::run(options(&router)));

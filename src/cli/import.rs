@@ -11,6 +11,7 @@ use crate::backend::uci::store::Store;
 use crate::backend::uci::{Edit, OptValue, Package, PackageEdits, parse, write::write};
 use crate::config::options::{Form, Kind, Row, kind};
 use crate::config::{self, PACKAGE};
+use crate::task::block_on;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
@@ -95,11 +96,10 @@ fn store(folder: &Path, state: &Path, present: Package, sections: &Package) -> R
             value: Some(option.value.clone()),
         }));
     }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
     let store = Store::new(folder.into(), None, state);
     let edits = [PackageEdits { base: Rc::new(present), edits }];
-    runtime.block_on(store.commit(&edits)).map(drop).map_err(|error| format!("/etc/config/usp-agent: {error}"))
+    let committed = block_on(store.commit(&edits)).map_err(|error| error.to_string())?;
+    committed.map(drop).map_err(|error| format!("/etc/config/usp-agent: {error}"))
 }
 
 /// What was read so far.

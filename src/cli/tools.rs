@@ -6,6 +6,7 @@ use super::{Arguments, CONFIG_DIR, Exit, Flag, ROOT, UBUS, complain, coverage, l
 use crate::backend::live::{Live, Place};
 use crate::model::built_in;
 use crate::model::digest::Digest;
+use crate::task::{block_on, spawn};
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -73,12 +74,11 @@ pub(super) fn record_fixtures(given: &Arguments) -> Exit {
 }
 
 fn record(place: Place, folder: &Path) -> std::io::Result<Vec<String>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    block_on(async {
         let (tell, _changes) = mpsc::channel(1);
         let (router, driver) = Live::new(place, tell);
-        tokio::task::spawn_local(driver.run());
+        spawn(driver.run());
         let wanted = recording::Wanted::of(&router).await;
         recording::record(&router, &wanted, folder).await
-    })
+    })?
 }

@@ -19,10 +19,10 @@ use crate::backend::ubus::blobmsg::kind;
 use crate::backend::ubus::message::status;
 use crate::backend::ubus::{Calls, Client, Invocation, Signature};
 use crate::backend::{Router, Table};
+use crate::task::spawn;
 use crate::usp::fault::{Code, Fault};
 use request::Asked;
 use std::time::Duration;
-use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 /// Its path on the bus; its events begin with this and a dot.
@@ -180,7 +180,7 @@ impl Daemon {
             // procd may take its time.
             if let Some(OnBus { bus, .. }) = &self.control.on_bus {
                 let (bus, packages) = (bus.clone(), preview.packages.clone());
-                spawn_local(async move {
+                spawn(async move {
                     let told = services::reloaded(&bus, &packages).await;
                     reply(call, code, &told.into_iter().fold(data, |data, (name, value)| data.with(name, value)));
                 });

@@ -20,6 +20,7 @@ use crate::backend::{Backend, Change, Router, Table};
 use crate::config;
 use crate::mtp::LinkEvent;
 use crate::store::Store;
+use crate::task::block_on;
 use crate::usp::endpoint_id::EndpointId;
 use clock::Clock;
 use control::Control;
@@ -119,19 +120,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sockets told of at one look at the kernel: tokio's own number reserves memory for 1024.
-const IO_EVENTS: usize = 64;
-
 /// [`run`] on a runtime of its own, on this thread.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_blocking(options: Options) -> Result<(), Failure> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_io_events_per_tick(IO_EVENTS).build().map_err(Failure::System)?;
     // As a task of its own: waking the outermost future costs a write to the runtime's eventfd, twice per message.
     let agent = async { tokio::task::spawn_local(run(options)).await };
-    let ended = tokio::task::LocalSet::new().block_on(&runtime, agent);
+    let ended = block_on(agent).map_err(Failure::System)?;
     ended.unwrap_or_else(|why| Err(Failure::System(std::io::Error::other(why))))
 }
 
@@ -140,8 +136,7 @@ pub fn run_blocking(options: Options) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`]; also where no hardware tells an id and no agent has drawn one by lot yet.
 pub fn identity_blocking(options: &Options) -> Result<EndpointId, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)?;
-    tokio::task::LocalSet::new().block_on(&runtime, Daemon::identity(options))
+    block_on(Daemon::identity(options)).map_err(Failure::System)?
 }
 
 /// A running agent and everything around it.

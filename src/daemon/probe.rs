@@ -8,12 +8,12 @@ use crate::agent::{PeerFacts, Protocol, Settings};
 use crate::backend::uci::Package;
 use crate::config::links::{Link, Reach, Transport};
 use crate::mtp::{Channel, Class, Destination, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, tls};
+use crate::task::block_on;
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::record;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver};
-use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a try may take: the longest handshake of a link, and a goodbye.
@@ -52,8 +52,7 @@ pub struct Case<'a> {
 /// # Errors
 /// The system refuses what every program needs.
 pub fn probe_blocking(link: &Link, reach: &Reach, case: &Case<'_>) -> std::io::Result<Probed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(LocalSet::new().block_on(&runtime, probe(link, reach, case)))
+    block_on(probe(link, reach, case))
 }
 
 async fn probe(link: &Link, reach: &Reach, case: &Case<'_>) -> Probed {

@@ -5,11 +5,12 @@ use crate::config;
 use crate::config::links::{Files, Link, Mqtt, Retry, Stomp, Transport, WebSocketClient, WebSocketServer};
 use crate::config::options::CA_FILE;
 use crate::mtp::{Limits, LinkEvent, LinkHandle, LinkId, backoff, mqtt, stomp, tls, unix_socket, websocket};
+use crate::task::{Task, spawn};
 use crate::usp::endpoint_id::EndpointId;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::JoinHandle;
 
 /// Oktopus drops a session that was lost without a close only after its read deadline of 10 s; coming back earlier
 /// leaves it with a session it believes dead.
@@ -45,42 +46,35 @@ pub(super) fn start(
     (own_id, trust): (&EndpointId, &Trust),
     events: Sender<LinkEvent>,
 ) -> Result<(LinkHandle, JoinHandle<()>), String> {
-    Ok(match &link.transport {
-        Transport::Mqtt(client) => {
-            let settings = broker(client, link, own_id, trust)?;
-            let (handle, task) = mqtt::start(settings, id, events);
-            (handle, spawn_local(after(before, task)))
-        }
-        Transport::Stomp(connection) => {
-            let (handle, task) = stomp::start(stomp_server(connection, link, own_id, trust)?, id, events);
-            (handle, spawn_local(after(before, task)))
-        }
+    let (handle, task) = match &link.transport {
+        Transport::Mqtt(client) => boxed(mqtt::start(broker(client, link, own_id, trust)?, id, events)),
+        Transport::Stomp(server) => boxed(stomp::start(stomp_server(server, link, own_id, trust)?, id, events)),
         Transport::WebSocketClient(client) => {
-            let (handle, task) = websocket::start(websocket_client(client, own_id, trust)?, id, events);
-            (handle, spawn_local(after(before, task)))
+            boxed(websocket::start(websocket_client(client, own_id, trust)?, id, events))
         }
         Transport::WebSocketServer(server) => {
-            let (handle, task) = websocket::listen(websocket_server(server, own_id, trust)?, id, events);
-            (handle, spawn_local(after(before, task)))
+            boxed(websocket::listen(websocket_server(server, own_id, trust)?, id, events))
         }
         Transport::UnixSocket(socket) => {
             let settings = unix_socket::Settings::new(&socket.path, own_id.as_str());
             if socket.listen {
-                let (handle, task) = unix_socket::listen(settings, id, events);
-                (handle, spawn_local(after(before, task)))
+                boxed(unix_socket::listen(settings, id, events))
             } else {
-                let (handle, task) = unix_socket::start(settings, id, events);
-                (handle, spawn_local(after(before, task)))
+                boxed(unix_socket::start(settings, id, events))
             }
         }
-    })
+    };
+    let task = spawn(async move {
+        if let Some(before) = before {
+            let _ = before.await;
+        }
+        task.await;
+    });
+    Ok((handle, task))
 }
 
-async fn after(before: Option<JoinHandle<()>>, task: impl Future<Output = ()>) {
-    if let Some(before) = before {
-        let _ = before.await;
-    }
-    task.await;
+fn boxed((handle, task): (LinkHandle, impl Future<Output = ()> + 'static)) -> (LinkHandle, Task) {
+    (handle, Box::pin(task))
 }
 
 fn broker(client: &Mqtt, link: &Link, own_id: &EndpointId, trust: &Trust) -> Result<mqtt::Settings, String> {

@@ -16,6 +16,7 @@ use crate::backend::{Backend, Change, Router, Watch};
 use crate::config;
 use crate::model::{Instances, Model, View, dropin, native};
 use crate::store::Store;
+use crate::task::spawn;
 use crate::usp::endpoint_id::EndpointId;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
@@ -24,7 +25,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{self, Receiver};
-use tokio::task::spawn_local;
 
 /// What the data model shows instead of the short forms of the agent's package.
 const VIEW: View = View { package: config::PACKAGE, expand: config::expand, expand_section: config::expand_section };
@@ -82,7 +82,7 @@ impl Daemon {
         let store = Store::open(&place.state);
         let (tell, _changes) = mpsc::channel(MAX_CHANGES);
         let (live, driver) = Live::new(place, tell);
-        spawn_local(driver.run());
+        spawn(driver.run());
         let model = model(Router::Live(live), &root, &store)?;
         identity::endpoint_id(&model, &store, false).await
     }
@@ -153,7 +153,7 @@ async fn router(options: &Options, place: Place) -> Result<(Router, Receiver<Cha
     }
     let socket = place.socket.clone();
     let (live, driver) = Live::new(place, tell);
-    spawn_local(driver.run());
+    spawn(driver.run());
     if !socket.exists() {
         log::warn!("ubus=unreachable socket={} effect=waiting check=ubusd", socket.display());
     }

@@ -4,6 +4,7 @@
 //! certificate and forgets everything when it is dropped.
 
 use crate::order;
+use crate::task::spawn;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -117,7 +118,7 @@ impl Controller {
             limits: Limits::default(),
         };
         let (link, task) = websocket::listen(settings, LinkId(0), events);
-        tokio::task::spawn_local(task);
+        spawn(task);
         Self::over(own_id, link, heard, Destination::Peer)
     }
 
@@ -136,7 +137,7 @@ impl Controller {
             limits: Limits::default(),
         };
         let (link, task) = websocket::start(settings, LinkId(0), events);
-        tokio::task::spawn_local(task);
+        spawn(task);
         Self { agent: Some(agent.clone()), ..Self::over(own_id, link, heard, Destination::Peer) }
     }
 
@@ -144,7 +145,7 @@ impl Controller {
     pub fn at_socket(own_id: &EndpointId, path: &str) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let (link, task) = unix_socket::listen(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
-        tokio::task::spawn_local(task);
+        spawn(task);
         Self::over(own_id, link, heard, Destination::Peer)
     }
 
@@ -152,7 +153,7 @@ impl Controller {
     pub fn to_socket(own_id: &EndpointId, path: &str) -> Self {
         let (events, heard) = mpsc::channel(QUEUE);
         let (link, task) = unix_socket::start(unix_socket::Settings::new(path, own_id.as_str()), LinkId(0), events);
-        tokio::task::spawn_local(task);
+        spawn(task);
         Self::over(own_id, link, heard, Destination::Peer)
     }
 
@@ -190,7 +191,7 @@ impl Controller {
             limits: Limits::default(),
         };
         let (link, task) = mqtt::start(settings, LinkId(0), events);
-        tokio::task::spawn_local(task);
+        spawn(task);
         Self::over(own_id, link, heard, Destination::Topic { topic: agent_topic.into(), retain: false })
     }
 

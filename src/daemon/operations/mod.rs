@@ -8,6 +8,7 @@ use crate::agent::requests::Outcome;
 use crate::backend::{Backend, Router};
 use crate::model::{Model, mount};
 use crate::order::Map;
+use crate::task::spawn;
 use crate::usp::fault::{Code, Fault};
 use ground::Ground;
 use interface::Interface;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
 
 pub mod arguments;
 pub mod dns;
@@ -67,7 +68,7 @@ impl Operations {
     pub async fn spawn(&mut self, operation: Operation, model: &Model<Router>) {
         let request = operation.request;
         let (done, work) = (self.done.clone(), prepare(operation, &self.ground, model).await);
-        let task = spawn_local(async move {
+        let task = spawn(async move {
             let outcome = match work {
                 Ok(work) => work.await,
                 Err(fault) => Err(fault),
