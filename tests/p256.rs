@@ -75,9 +75,11 @@ fn the_names_are_those_of_the_version_of_ring_that_is_built() {
     let lock = include_str!("../Cargo.lock");
     let version = lock.split("name = \"ring\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let name = format!("ring_core_{}__p256_point_mul", version.replace('.', "_"));
-    for (file, text) in
-        [("build/p256.rs", include_str!("../build/p256.rs")), ("build/link.rs", include_str!("../build/link.rs"))]
-    {
+    for (file, text) in [
+        ("build/p256.rs", include_str!("../build/p256.rs")),
+        ("build/link.rs", include_str!("../build/link.rs")),
+        ("cross/build", include_str!("../cross/build")),
+    ] {
         assert!(text.contains(&name), "{file} has no {name}");
     }
 }

@@ -4,7 +4,7 @@
 
 use super::settings::Kind;
 use super::timers::Timer;
-use super::{Action, Agent, Kept};
+use super::{Action, Agent, Kept, handlers};
 use crate::backend::{Backend, Table};
 use crate::model::Rights;
 use crate::order;
@@ -190,7 +190,7 @@ impl<B: Backend> Agent<B> {
 
     pub(super) async fn operation_complete(&mut self, origin: &Origin, outcome: Outcome) {
         let response = match outcome {
-            Ok(output) => OperationResp::ReqOutputArgs(OutputArgs { output_args: output.into_iter().collect() }),
+            Ok(output) => OperationResp::ReqOutputArgs(OutputArgs { output_args: handlers::map(output) }),
             Err(fault) => OperationResp::CmdFailure(CommandFailure {
                 err_code: fault.code as u32,
                 err_msg: fault.text.into_owned(),

@@ -7,6 +7,7 @@
 
 use super::ubus::message::status;
 use super::{Answer, CallError, Table, Value};
+use std::fmt;
 
 const CODE: &str = "amxd-error-code";
 const SIZE: &str = "amxb_result_size";
@@ -29,6 +30,17 @@ pub enum Error {
     Refused(u32, Table),
     /// The answer is not one of Ambiorix.
     Malformed,
+}
+
+/// For the log. What a plugin says of parameters stays out of it: it may name values.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(why) => fmt::Debug::fmt(why, f),
+            Self::Refused(code, _) => write!(f, "refused:{code}"),
+            Self::Malformed => f.write_str("malformed"),
+        }
+    }
 }
 
 /// `amxd_status`, as far as somebody decides by it.

@@ -131,8 +131,7 @@ fn write_answer(folder: &Path, object: &str, name: &str, answer: &Table) -> io::
     }
     let mut json = json::table_to_json(answer);
     mask(&mut json, false);
-    let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)?;
-    put(&folder.join(object).join(format!("{name}.json")), (text + "\n").as_bytes())
+    put(&folder.join(object).join(format!("{name}.json")), format!("{json:#}\n").as_bytes())
 }
 
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {

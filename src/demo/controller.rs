@@ -373,12 +373,16 @@ impl Controller {
     /// Also [`Trouble::Failed`].
     pub async fn operate(&mut self, command: &str, key: &str, input: Settings<'_>) -> Result<Operated, Trouble> {
         use msg::operate_resp::operation_result::OperationResp;
-        let operate = msg::Operate {
+        let mut operate = msg::Operate {
             command: command.to_owned(),
             command_key: key.to_owned(),
             send_resp: true,
-            input_args: input.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..msg::Operate::default()
         };
+        // One by one: `collect` would sort them first, by a sort of their own.
+        for (name, value) in input {
+            operate.input_args.insert((*name).to_owned(), (*value).to_owned());
+        }
         let RespType::OperateResp(response) = self.request(ReqType::Operate(operate)).await? else {
             return Err(Trouble::Unexpected);
         };
@@ -479,7 +483,8 @@ impl Controller {
             }
             Ok(Incoming::Response { msg_id, response }) => drop(self.answers.insert(msg_id, Ok(response))),
             Ok(Incoming::Error { msg_id, error }) => drop(self.answers.insert(msg_id, Err(error))),
-            other => log::warn!("controller: ignored={other:?}"),
+            Ok(Incoming::Request { .. }) => log::warn!("controller: ignored=a-request-other-than-notify"),
+            Err(fault) => log::warn!("controller: message={fault:?}"),
         }
     }
 }

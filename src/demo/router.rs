@@ -227,7 +227,11 @@ fn services() -> Json {
         };
         (name.to_owned(), json!({"instances": {}, "triggers": packages.iter().map(trigger).collect::<Vec<_>>()}))
     };
-    Json::Object(services.into_iter().map(service).collect())
+    let mut table = serde_json::Map::new();
+    for (name, service) in services.into_iter().map(service) {
+        table.insert(name, service);
+    }
+    Json::Object(table)
 }
 
 impl Drop for Router {

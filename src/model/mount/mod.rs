@@ -145,7 +145,7 @@ impl<B: Backend> Model<B> {
                 Described::default()
             }
             Err(why) => {
-                log::warn!("mount={object} event=not_mounted why={why:?} check=is-it-a-plugin-of-ambiorix");
+                log::warn!("mount={object} event=not_mounted why={why} check=is-it-a-plugin-of-ambiorix");
                 Described { changed: false, again: true }
             }
         }

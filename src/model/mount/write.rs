@@ -235,7 +235,7 @@ impl<B: Backend> Transaction<'_, B> {
                 }
             };
             if let Err(why) = undone {
-                log::warn!("path={path} event=not_taken_back why={why:?}");
+                log::warn!("path={path} event=not_taken_back why={why}");
             }
         }
     }
