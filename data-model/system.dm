@@ -99,9 +99,11 @@ table Device.DeviceInfo.VendorConfigFile.{i}.
   each list /etc/config
 
   Name                = text /etc/config/{key}
-  # sysupgrade keeps the folder.
-  # Backup() and Restore() are not there.
-  UseForBackupRestore = text 0
+  # A package of UCI has no dot in its name; what else lies in the folder is not for Backup() and Restore().
+  UseForBackupRestore = key | after . | map *:0
+                     or text 1
+  Backup()            = agent config_backup
+  Restore()           = agent config_restore
 
 # Two rows, whatever the router has: the image that runs, and the one that was downloaded into memory. Once that is
 # activated (sysupgrade) its row is the active one.

@@ -140,6 +140,16 @@ impl Access {
         self.decide(all)
     }
 
+    /// One role grants this of everything there is: it says so of `Device.`, and says nothing less of any part.
+    pub fn everywhere(&self, rights: Rights) -> bool {
+        let names_all = |target: &Target| target.leaf().is_none() && target.hit(&[], "Device.") == Hit::Yes;
+        let grants = |rules: &Vec<Rule>| {
+            let mut before = rules.iter().take_while(|rule| rule.rights.allow(rights));
+            before.any(|rule| rule.targets.iter().any(names_all))
+        };
+        self.rules.roles.iter().any(grants)
+    }
+
     fn decide(&self, hit: impl Fn(&Target) -> Hit) -> Rights {
         self.rules.roles.iter().fold(Rights::default(), |all, rules| all | of_role(rules, &hit))
     }
@@ -309,6 +319,25 @@ mod tests {
         assert_eq!(full.object("Device.WiFi.Radio.1."), Rights::PARAM_READ);
         assert_eq!(full.object("Device.IP.Interface.4.Stats."), Rights::PARAM_READ);
         assert!(full.secured());
+    }
+
+    #[test]
+    fn one_role_must_grant_it_of_all_there_is() {
+        let full = access(&["full"]);
+        assert!(full.everywhere(Rights::PARAM_READ), "no exception says less");
+        assert!(!full.everywhere(Rights::PARAM_WRITE), "Wi-Fi is an exception");
+        assert!(!access(&["guest"]).everywhere(Rights::PARAM_READ));
+        assert!(Access::of_owner().everywhere(Rights::ALL) && !Access::default().everywhere(Rights::PARAM_READ));
+        let one = "role r; permission a role=r Enable=1 Order=1 Targets=Device. Param=rw--;";
+        for (exception, everywhere) in [
+            ("Targets=Device.Users.User.[Enable==true]. Param=r---", false),
+            ("Targets=Device.DeviceInfo.UpTime Param=r---", false),
+            ("Targets=Device.DeviceInfo.UpTime Param=rwxn", true),
+        ] {
+            let text = format!("{one} permission b role=r Enable=1 Order=2 {exception}");
+            let access = Access::of_roles(&Settings::from_package(&package(&text)), &["r".into()]);
+            assert_eq!(access.everywhere(Rights::PARAM_WRITE), everywhere, "{exception}");
+        }
     }
 
     #[test]

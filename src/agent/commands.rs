@@ -4,7 +4,7 @@ use super::channels::enabled;
 use super::handlers::operate::{Call, Reply};
 use super::lifecycle::{Boot, Cause};
 use super::{Action, Agent};
-use super::{certificates, challenges, firmware};
+use super::{certificates, challenges, firmware, vendor_config};
 use crate::backend::ubus::message::status;
 use crate::backend::{Backend, CallError, Table};
 use crate::model::Everything;
@@ -27,6 +27,8 @@ pub(super) async fn run<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, word:
         "send_on_board_request" => send_on_board_request(agent, call).await,
         "force_reconnect" => force_reconnect(agent, call),
         "firmware_download" => firmware::download(agent, call),
+        "config_backup" => vendor_config::backup(agent, call),
+        "config_restore" => vendor_config::restore(agent, call),
         "firmware_activate" => firmware::activate(agent, call),
         "ca_file" => authorities("CAFile", call.row()),
         "ca_dir" => authorities("CADir", call.row().and_then(|file| file.rsplit_once('/')).map(|(folder, _)| folder)),

@@ -33,6 +33,7 @@ pub mod timers;
 pub mod transfers;
 mod trial;
 pub mod trust;
+pub mod vendor_config;
 
 pub use channels::{ChannelId, Link, Outgoing, Protocol, ReplyTo, Route};
 pub use lifecycle::{Boot, Cause};
@@ -244,6 +245,8 @@ pub struct Agent<B: Backend> {
     watched: local::Watched,
     outbox: notify::Outbox,
     requests: requests::Requests,
+    /// Backup() and Restore() under way, by their requests.
+    copies: Map<u32, vendor_config::Copy>,
     challenges: challenges::Challenges,
     timers: Timers,
     trial: Option<trial::Trial>,
@@ -282,6 +285,7 @@ impl<B: Backend> Agent<B> {
             watched: local::Watched::default(),
             outbox: notify::Outbox::new(&mut dice),
             requests: requests::Requests::default(),
+            copies: Map::new(),
             challenges: challenges::Challenges::default(),
             timers: Timers::default(),
             trial: None,

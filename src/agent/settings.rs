@@ -40,6 +40,8 @@ pub struct Settings {
     pub thresholds: Vec<Threshold>,
     /// Seconds after which a change that cut off the controllers is undone; 0 for never.
     pub confirm_window: u32,
+    /// Backup() and Restore() may go over plain http (for a lab).
+    pub plain_backup: bool,
 }
 
 /// A controller.
@@ -203,6 +205,7 @@ impl Settings {
             trust,
             mounts: mounts(package),
             confirm_window: global.and_then(|s| number(s, "ConfirmWindow")).unwrap_or(CONFIRM_WINDOW),
+            plain_backup: global.is_some_and(|s| truth(s, "AllowUnencryptedBackup", false)),
             subscriptions: package
                 .of_kind("subscription")
                 .take(MAX_SUBSCRIPTIONS)

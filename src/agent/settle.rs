@@ -22,7 +22,7 @@ const MAX_ROUNDS: usize = 4;
 /// Milliseconds that unanswered notifications wait before they are written down: most are answered by then.
 const SAVE_DELAY_MS: u64 = 10_000;
 /// The agent's package.
-const PACKAGE: &str = "usp-agent";
+pub(super) const PACKAGE: &str = "usp-agent";
 
 /// What is left to do after the answer.
 #[derive(Debug, Default)]

@@ -92,6 +92,7 @@ pub(super) fn cuts(edits: &PackageEdits) -> bool {
 fn cuts_a_link(edits: &PackageEdits, edit: &Edit) -> bool {
     let (section, option) = match edit {
         Edit::Add { .. } | Edit::Place { .. } => return false,
+        Edit::Replace(_) => return true,
         Edit::Delete { section } => (section, None),
         Edit::Set { section, option, .. } => (section, Some(&**option)),
     };
@@ -124,6 +125,17 @@ impl<B: Backend> Agent<B> {
         reached
     }
 
+    /// The controllers of which one has to be heard after a change.
+    pub(super) fn demanded(&self) -> Vec<Rc<str>> {
+        if let Some(trial) = &self.trial {
+            return trial.demanded.clone();
+        }
+        match self.reached(self.asking.as_deref()) {
+            nobody if nobody.is_empty() => self.reached(None),
+            who_asked => who_asked,
+        }
+    }
+
     /// Some of what was written can be undone. The links that were up still are.
     pub(super) fn on_trial(&mut self, committed: &[Committed]) {
         let undoable = || committed.iter().filter(|c| c.undoable).flat_map(|c| &c.packages);
@@ -135,13 +147,7 @@ impl<B: Backend> Agent<B> {
         } else {
             (self.window_ms(), SETTLE_MS)
         };
-        let demanded = match self.trial.take() {
-            Some(trial) => trial.demanded,
-            None => match self.reached(self.asking.as_deref()) {
-                nobody if nobody.is_empty() => self.reached(None),
-                who_asked => who_asked,
-            },
-        };
+        let demanded = self.demanded();
         log::info!("event=change_on_trial packages={:?} seconds={}", undoable().collect::<Vec<_>>(), window / 1000);
         self.try_out(Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts: 0 }, window);
     }

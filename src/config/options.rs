@@ -122,6 +122,7 @@ pub const KINDS: &[Kind] = &[
             row("TOFUInactivityTimer", Number(0, ANY), "60", "ControllerTrust.TOFUInactivityTimer", "seconds such a controller may be silent at first; 0 for ever"),
             row("crl_file", File, "", "", "PEM file of revocation lists; who is on one is not let in"),
             row("ConfirmWindow", Number(0, 3600), "120", "", "seconds after which a change that cut off the controllers is undone, half as many more for Wi-Fi; 0 keeps every change"),
+            row("AllowUnencryptedBackup", Bool, "0", "", "1 lets Backup() and Restore() go over http, where everybody on the way reads passwords and keys and may change what is restored; for a lab"),
             row("clock_wait", Number(0, 3600), "60", "", "seconds that links with TLS wait at start for a clock that is not set; then they connect, and dates of certificates do not count until it is"),
             row("Manufacturer", Text, "", "Device.DeviceInfo.Manufacturer", "what the image does not know of the hardware; likewise the next ones"),
             row("ManufacturerOUI", Text, "", "Device.DeviceInfo.ManufacturerOUI", "six hexadecimal digits; part of the endpoint id"),

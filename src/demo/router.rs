@@ -318,6 +318,8 @@ fn write_files(folder: &Path, answers: &Json) -> io::Result<()> {
         write(&folder.join(path), &format!("{text}\n"))?;
     }
     fs::create_dir_all(folder.join("state"))?;
+    fs::create_dir_all(folder.join("root/etc"))?;
+    std::os::unix::fs::symlink("../../config", folder.join("root/etc/config"))?;
     firmware::write_files(folder)?;
     let devices = answers.pointer("/network.device/status/?name").and_then(Json::as_object);
     for (name, device) in devices.into_iter().flatten() {

@@ -6,7 +6,7 @@ use super::read::{Instance, keys};
 use super::resolve::{self, resolve};
 use super::stage::{difference, order, table_of};
 use super::write::{Touched, Transaction, not_unique};
-use super::{Everything, Instances};
+use super::{Everything, Instances, Model};
 use crate::backend::Backend;
 use crate::backend::uci::{self, Edit, Package, PackageEdits};
 use crate::order::Set;
@@ -33,6 +33,26 @@ pub struct Preview {
     pub packages: Vec<(Box<str>, Vec<String>)>,
     /// It could be undone until it is confirmed.
     pub undoable: bool,
+}
+
+impl<B: Backend> Model<B> {
+    /// Puts a whole package in the place of the one there is, also of one that cannot be read; nothing is written where
+    /// both say the same. Anonymous sections are recognised as after anybody's change of the file.
+    ///
+    /// # Errors
+    /// The package is not there, or not to be written.
+    pub async fn replace(&self, package: Package) -> Result<Committed, Fault> {
+        let name = package.name.clone();
+        let base = match self.backend.package(&name).await {
+            Ok(base) if uci::write::write(&base) == uci::write::write(&package) => return Ok(Committed::default()),
+            Ok(base) => base,
+            Err(_) => Rc::new(Package { name: name.clone(), sections: Vec::new() }),
+        };
+        let edits = PackageEdits { base, edits: vec![Edit::Replace(Rc::new(package))] };
+        let undoable = self.guard.get().is_some_and(|guards| guards(&edits));
+        self.backend.commit(&[edits], undoable).await.map_err(|why| commit_fault(&why))?;
+        Ok(Committed { packages: vec![name], undoable, ..Committed::default() })
+    }
 }
 
 impl<B: Backend> Transaction<'_, B> {

@@ -6,33 +6,23 @@ use super::super::transfers::Transfer;
 use super::super::{Action, Agent};
 use super::{Download, Slot, Staged, Status, failure};
 use crate::backend::Backend;
-use crate::usp::fault::{Code, Fault};
+use crate::usp::fault::Fault;
 
 /// Characters of Name.
 const MAX_NAME: usize = 64;
-/// What the digests of TLS do not know.
-const UNKNOWN_DIGEST: &str = "SHA-224";
 
 /// Begins a download.
 pub(in super::super) fn download<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
     let target = call.row().and_then(Slot::parse).ok_or_else(|| failure("there is no such image"))?;
-    let given = |name: &str| call.argument(name).unwrap_or_default().to_owned();
-    let activates = matches!(given("AutoActivate").as_str(), "true" | "1");
+    let activates = matches!(call.argument("AutoActivate"), Some("true" | "1"));
     agent.firmware.must_be_idle()?;
     if target == agent.firmware.active && !activates {
         return Err(failure("the running image is replaced with AutoActivate only; use the other FirmwareImage"));
     }
-    let (algorithm, checksum) = (given("CheckSumAlgorithm"), given("CheckSum"));
-    if !checksum.is_empty() && (algorithm.is_empty() || algorithm == UNKNOWN_DIGEST) {
-        let text = "CheckSumAlgorithm must be SHA-1, SHA-256, SHA-384 or SHA-512 for a CheckSum";
-        return Err(Fault::new(Code::InvalidCommandArguments, text));
-    }
-    let request = call.start(agent)?;
-    let started = agent.now.clock_is_set.then(|| agent.now.unix_ms.div_euclid(1000));
-    let (origin, url) = (call.origin(), given("URL"));
+    let transfer = Transfer::begin(agent, call, "Download")?;
+    let request = transfer.request;
     agent.firmware.staged = Staged { target, status: Status::Downloading, ..Staged::default() };
-    agent.firmware.download =
-        Some(Download { request, origin, url, algorithm, checksum, activates, started, validating: false });
+    agent.firmware.download = Some(Download { transfer, activates, validating: false });
     agent.firmware_changed();
     agent.after.actions.push(Action::Spawn(Operation {
         request,
@@ -44,10 +34,13 @@ pub(in super::super) fn download<B: Backend>(agent: &mut Agent<B>, call: &Call<'
 }
 
 impl<B: Backend> Agent<B> {
-    /// An operation has ended: one of the firmware's, or a command's own.
+    /// An operation has ended: one of the firmware's, the transfer of a package, or a command's own.
     pub(in super::super) async fn operation_done(&mut self, request: u32, outcome: Outcome) {
-        if self.firmware.download.as_ref().is_some_and(|download| download.request == request) {
+        if self.firmware.download.as_ref().is_some_and(|download| download.transfer.request == request) {
             return self.download_step(outcome).await;
+        }
+        if let Some(copy) = self.copies.remove(&request) {
+            return self.copied(copy, outcome).await;
         }
         match self.firmware.activation.as_ref().filter(|activation| activation.request == request) {
             Some(_) => self.not_flashed(outcome),
@@ -62,20 +55,18 @@ impl<B: Backend> Agent<B> {
             Ok(_) if !download.validating => {
                 download.validating = true;
                 staged.status = Status::Validating;
+                let Transfer { request, origin, algorithm, checksum, .. } = &download.transfer;
                 self.after.actions.push(Action::Spawn(Operation {
-                    request: download.request,
+                    request: *request,
                     name: "firmware_validate".into(),
-                    path: format!("{}{}", download.origin.object, download.origin.command),
-                    input: vec![
-                        ("CheckSumAlgorithm".into(), download.algorithm.clone()),
-                        ("CheckSum".into(), download.checksum.clone()),
-                    ],
+                    path: format!("{}{}", origin.object, origin.command),
+                    input: vec![("CheckSumAlgorithm".into(), algorithm.clone()), ("CheckSum".into(), checksum.clone())],
                 }));
                 self.firmware.download = Some(download);
             }
             Ok(output) => {
                 staged.status = Status::Available;
-                staged.name = file_name(&download.url);
+                staged.name = file_name(&download.transfer.url);
                 staged.version =
                     output.into_iter().find(|(name, _)| name == "Version").map(|(_, v)| v).unwrap_or_default();
                 log::info!("firmware=available name={} version={}", staged.name, staged.version);
@@ -92,25 +83,11 @@ impl<B: Backend> Agent<B> {
 
     /// Tells how a download ended, and activates what was asked to.
     async fn downloaded(&mut self, download: Download, outcome: Result<(), Fault>) {
-        self.transfer_complete(&download.told(), outcome.as_ref().err()).await;
+        self.transfer_complete(&download.transfer, outcome.as_ref().err()).await;
         if download.activates && outcome.is_ok() {
-            self.activate_soon(download.origin);
+            self.activate_soon(download.transfer.origin);
         }
-        self.after.finished.push((download.request, outcome.map(|()| Vec::new())));
-    }
-}
-
-impl Download {
-    /// For TransferComplete!.
-    pub(super) fn told(&self) -> Transfer<'_> {
-        Transfer {
-            origin: &self.origin,
-            kind: "Download",
-            url: &self.url,
-            started: self.started,
-            algorithm: &self.algorithm,
-            checksum: &self.checksum,
-        }
+        self.after.finished.push((download.transfer.request, outcome.map(|()| Vec::new())));
     }
 }
 

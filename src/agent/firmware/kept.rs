@@ -1,9 +1,10 @@
 //! What is known of images and under way with them, over a start of the agent.
 
 use super::super::requests::{Origin, Outcome};
+use super::super::transfers::Transfer;
 use super::super::{Agent, Kept, Now};
 use super::windows::{MAX_WINDOWS, Mode, Window};
-use super::{Activation, Download, Firmware, MAX_LOG, Running, Slot, Staged, Status, failure};
+use super::{Activation, Firmware, MAX_LOG, Running, Slot, Staged, Status, failure};
 use crate::backend::Backend;
 use crate::usp::fault::Fault;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 pub(in super::super) struct Ended {
     /// The router runs the image that was activated.
     pub(in super::super) updated: bool,
-    download: Option<(Download, Fault)>,
+    download: Option<(Transfer, Fault)>,
     activation: Option<(Origin, Outcome)>,
 }
 
@@ -28,9 +29,9 @@ impl Firmware {
         });
         if let Some(download) = &self.download {
             document["download"] = json!({
-                "origin": origin(&download.origin),
-                "url": download.url,
-                "started": download.started,
+                "origin": origin(&download.transfer.origin),
+                "url": download.transfer.url,
+                "started": download.transfer.started,
             });
         }
         if let Some(activation) = &self.activation {
@@ -107,17 +108,16 @@ impl<B: Backend> Agent<B> {
             return;
         }
         self.firmware.staged.status = Status::DownloadFailed;
-        let download = Download {
+        let transfer = Transfer {
+            kind: "Download",
             request: super::activate::NO_REQUEST,
             origin: origin_of(&document["origin"]),
             url: text(&document["url"]),
             algorithm: String::new(),
             checksum: String::new(),
-            activates: false,
             started: document["started"].as_i64(),
-            validating: false,
         };
-        ended.download = Some((download, failure("the download was interrupted by a restart")));
+        ended.download = Some((transfer, failure("the download was interrupted by a restart")));
     }
 
     async fn resume_activation(&mut self, document: &Value, ended: &mut Ended) {
@@ -155,9 +155,9 @@ impl<B: Backend> Agent<B> {
 
     /// Tells what ended while the agent was not there.
     pub(in super::super) async fn tell_ended(&mut self, ended: Ended) {
-        if let Some((download, fault)) = ended.download {
-            self.transfer_complete(&download.told(), Some(&fault)).await;
-            self.operation_complete(&download.origin, Err(fault)).await;
+        if let Some((transfer, fault)) = ended.download {
+            self.transfer_complete(&transfer, Some(&fault)).await;
+            self.operation_complete(&transfer.origin, Err(fault)).await;
         }
         if let Some((origin, outcome)) = ended.activation {
             self.operation_complete(&origin, outcome).await;

@@ -14,6 +14,7 @@ pub(super) use activate::activate;
 pub(super) use download::download;
 
 use super::requests::Origin;
+use super::transfers::Transfer;
 use super::{Agent, Kept};
 use crate::backend::Backend;
 use crate::model::Facts;
@@ -104,14 +105,8 @@ struct Staged {
 /// A download under way.
 #[derive(Debug)]
 struct Download {
-    request: u32,
-    origin: Origin,
-    url: String,
-    algorithm: String,
-    checksum: String,
+    transfer: Transfer,
     activates: bool,
-    /// Seconds since 1970.
-    started: Option<i64>,
     /// The file is there and is being looked at.
     validating: bool,
 }

@@ -15,7 +15,7 @@ use super::merge::merge;
 use super::parse::{MAX_PACKAGE, parse};
 use super::store::{Store, contents, failed, regular, unopened};
 use super::write::write;
-use super::{Error, Package, PackageEdits, begins_with_add};
+use super::{Edit, Error, Package, PackageEdits, begins_with_add};
 use crate::backend::atomic::{self, NewFile, Permissions, read_bounded};
 use crate::backend::checksum::fnv1a;
 
@@ -277,7 +277,11 @@ impl Change {
     fn prepare(lock: Lock, edits: &[&PackageEdits]) -> Result<Option<Self>, Error> {
         let permissions = Permissions::of(&regular(&lock.file, &lock.name)?);
         let old = contents(&lock.file, &lock.name)?;
-        let before = parse(&lock.name, &old)?;
+        let replaced = edits.iter().any(|edits| matches!(edits.edits.first(), Some(Edit::Replace(_))));
+        let before = match parse(&lock.name, &old) {
+            Err(_) if replaced => Package::default(),
+            parsed => parsed?,
+        };
         let after = edits.iter().try_fold(before.clone(), |package: Package, edits| merge(&package, edits))?;
         if before == after {
             return Ok(None);

@@ -19,7 +19,7 @@ pub(in crate::backend) fn merge(disk: &Package, edits: &PackageEdits) -> Result<
     let mut merged = disk.clone();
     for edit in &edits.edits {
         match edit {
-            Edit::Add { .. } => merged.apply(edit)?,
+            Edit::Add { .. } | Edit::Replace(_) => merged.apply(edit)?,
             Edit::Delete { section } => {
                 if let Some(section) = places.of(section)? {
                     merged.apply(&Edit::Delete { section: section.into() })?;

@@ -6,7 +6,7 @@ pub(super) mod merge;
 pub mod name;
 pub mod parse;
 pub mod store;
-mod text;
+pub mod text;
 pub mod undo;
 pub mod write;
 
@@ -88,6 +88,9 @@ pub enum Edit {
         /// The one it is to stand before; behind all where there is none.
         before: Option<Box<str>>,
     },
+    /// The whole package is this one, whatever it was; the only edit of its package. What libuci cannot read is
+    /// replaced too.
+    Replace(Rc<Package>),
 }
 
 /// The edits of one package, with what they were made against: an anonymous section is

@@ -22,6 +22,18 @@ pub const MAX_OPTIONS: usize = 1024;
 /// # Errors
 /// [`Error::Parse`] with libuci's own words, line and byte; [`Error::Invalid`] over a limit.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Package, Error> {
+    read(name, bytes, false)
+}
+
+/// Parses what `uci export` wrote, or the file, of package `name`: if it says which package it is, it is this one.
+///
+/// # Errors
+/// As [`parse`]; [`Error::Parse`] for another package.
+pub fn import(name: &str, bytes: &[u8]) -> Result<Package, Error> {
+    read(name, bytes, true)
+}
+
+fn read(name: &str, bytes: &[u8], only: bool) -> Result<Package, Error> {
     if bytes.len() > MAX_PACKAGE {
         return Err(Error::Invalid("package file over 1 MiB"));
     }
@@ -30,6 +42,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Package, Error> {
         cursor: Cursor { input: bytes, buffer: Vec::new(), at: 0, line: 0 },
         package: Package { name: name.into(), sections: Vec::new() },
         current: None,
+        only,
     };
     while parser.cursor.next_line() {
         parser.line()?;
@@ -54,6 +67,8 @@ struct Parser<'a> {
     package: Package,
     /// The section that options go to.
     current: Option<usize>,
+    /// No other package may be spoken of.
+    only: bool,
 }
 
 impl Parser<'_> {
@@ -77,12 +92,16 @@ impl Parser<'_> {
         Err(Error::Parse { line: self.cursor.line, byte: number(self.cursor.at), what })
     }
 
-    /// `package NAME` is checked and otherwise ignored: the file's name counts.
+    /// `package NAME` is checked and otherwise ignored: the file's name counts, and what is imported has to say the same.
     fn package_line(&mut self) -> Result<(), Error> {
         self.skip_command("package without name")?;
         let name = self.required()?;
-        if !is_package(&self.cursor.word(name)) {
+        let name = self.cursor.word(name);
+        if !is_package(&name) {
             return self.fail("invalid character in name field");
+        }
+        if self.only && name != self.package.name {
+            return self.fail("another package");
         }
         self.end_of_command()
     }

@@ -145,3 +145,16 @@ fn bytes_that_are_not_utf8_survive() {
     let file = b"\nconfig wifi-iface\n\toption ssid 'Caf\xe9'\n\n";
     assert_eq!(crate::backend::uci::write::write(&parse("wireless", file).unwrap()), file);
 }
+
+#[test]
+fn what_is_imported_may_say_which_package_it_is_and_no_other() {
+    let text = "package test\n\nconfig a 'b'\n\toption c 'd'\n\nconfig a\n\tlist e 'f'\n\n";
+    let imported = import("test", text.as_bytes()).unwrap();
+    assert_eq!(crate::backend::uci::write::export(&imported), text.as_bytes());
+    assert!(import("test", b"config a\n").is_ok());
+    for file in ["package other\nconfig a\n", "package test\nconfig a\npackage other\nconfig b\n"] {
+        let refused = import("test", file.as_bytes());
+        assert!(matches!(refused, Err(Error::Parse { what: "another package", .. })), "{refused:?}");
+        assert!(parse("test", file.as_bytes()).is_ok(), "libuci reads the file of a package so");
+    }
+}

@@ -8,7 +8,7 @@ const FIRST: u32 = 0xf780;
 const LAST: u32 = 0xf7ff;
 
 /// The text of these bytes.
-pub(super) fn decode(bytes: &[u8]) -> Box<str> {
+pub fn decode(bytes: &[u8]) -> Box<str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(stands_for_byte) => text.into(),
         _ => decode_mixed(bytes),
@@ -45,7 +45,7 @@ fn char_for(byte: u8) -> char {
 }
 
 /// Appends the bytes this text stands for.
-pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+pub fn encode(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
         match u32::from(c) {
             code @ FIRST..=LAST => out.push((code & 0xff) as u8),

@@ -16,6 +16,11 @@ pub fn write(package: &Package) -> Vec<u8> {
     out
 }
 
+/// What `uci export` prints of it.
+pub fn export(package: &Package) -> Vec<u8> {
+    [b"package ", package.name.as_bytes(), b"\n", &write(package)].concat()
+}
+
 fn write_section(section: &Section, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\nconfig ");
     if section.kind.contains(['#', ';', '\'', '"', '\\']) {
@@ -72,6 +77,10 @@ impl Package {
             }
             Edit::Set { section, option, value } => self.set(section, option, value.as_ref()),
             Edit::Place { section, before } => self.place(section, before.as_deref()),
+            Edit::Replace(package) => {
+                self.clone_from(package);
+                Ok(())
+            }
         }
     }
 

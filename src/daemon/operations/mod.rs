@@ -5,6 +5,7 @@
 use crate::agent::Operation;
 use crate::agent::handlers::operate;
 use crate::agent::requests::Outcome;
+use crate::agent::vendor_config::{BACKUP, RESTORE};
 use crate::backend::{Backend, Router};
 use crate::model::{Model, mount};
 use crate::order::Map;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
 pub mod arguments;
+mod checksum;
 pub mod dns;
 pub mod firmware;
 pub mod ground;
@@ -34,8 +36,11 @@ pub mod socket;
 pub mod throughput;
 pub mod trace_route;
 pub mod udp_echo;
+mod upload;
+mod vendor_config;
 
-/// How long a command of a plugin may take: that of a radio's channel scan or a speed test, with room.
+/// How long a command of a plugin may take: that of a radio's channel scan or a speed test, with room. A transfer of a
+/// package too.
 const LONGEST: Duration = Duration::from_secs(600);
 /// Results that wait to be told at most; operations wait then.
 const MAX_DONE: usize = 8;
@@ -138,6 +143,14 @@ async fn prepare(operation: Operation, ground: &Ground, model: &Model<Router>) -
                 let request = throughput::Request::from_input(direction, &input, device, client)?;
                 Ok(throughput::run(&request).await)
             })
+        }
+        BACKUP => {
+            let (client, file) = (ground.http(&input, model).await, vendor_config::file(&input, model).await?);
+            Box::pin(async move { vendor_config::bring(&client, &input, &file).await })
+        }
+        RESTORE => {
+            let client = ground.http(&input, model).await;
+            Box::pin(async move { vendor_config::fetch(&client, &input).await })
         }
         "packet_capture" => {
             let client = ground.http(&input, model).await;

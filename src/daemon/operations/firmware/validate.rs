@@ -1,18 +1,14 @@
 //! Looks at the image: its checksum, and what the router's own check says (`/usr/libexec/validate_firmware_image`).
 
+use super::super::checksum;
 use super::{Step, failure, metadata};
 use crate::agent::requests::Outcome;
 use crate::backend::{CallError, Table};
 use crate::usp::fault::Fault;
-use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Bytes digested before others have their turn.
-const PIECE: usize = 64 * 1024;
 /// How long the router's check may take: it reads the whole image, and checks a signature.
 const CHECK: Duration = Duration::from_secs(120);
 /// Bytes of the names of failed checks that are told.
@@ -31,43 +27,12 @@ impl Drop for Unchecked {
 
 pub(super) async fn run(step: &Step) -> Outcome {
     let mut unchecked = Unchecked(Some(step.file()));
-    check_sum(step).await?;
+    let mut file = File::open(step.file()).map_err(|error| failure(format!("the image cannot be read: {error}")))?;
+    checksum::check(&step.input, &mut file).await?;
     check_image(step).await?;
     unchecked.0 = None;
     let version = metadata::version(&step.file()).unwrap_or_default();
     Ok(vec![("Version".into(), version)])
-}
-
-async fn check_sum(step: &Step) -> Result<(), Fault> {
-    let wanted = step.given("CheckSum");
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let algorithm = match step.given("CheckSumAlgorithm") {
-        "SHA-1" => &SHA1_FOR_LEGACY_USE_ONLY,
-        "SHA-256" => &SHA256,
-        "SHA-384" => &SHA384,
-        "SHA-512" => &SHA512,
-        other => return Err(failure(format!("the checksum algorithm {other} is not known here"))),
-    };
-    let unreadable = |error: std::io::Error| failure(format!("the image cannot be read: {error}"));
-    let mut file = File::open(step.file()).map_err(unreadable)?;
-    let (mut context, mut piece) = (Context::new(algorithm), vec![0; PIECE]);
-    loop {
-        match file.read(&mut piece).map_err(unreadable)? {
-            0 => break,
-            read => context.update(piece.get(..read).unwrap_or_default()),
-        }
-        tokio::task::yield_now().await;
-    }
-    let mut found = String::new();
-    for byte in context.finish().as_ref() {
-        let _ = write!(found, "{byte:02x}");
-    }
-    match found.eq_ignore_ascii_case(wanted) {
-        true => Ok(()),
-        false => Err(failure(format!("the checksum of the file is {found}"))),
-    }
 }
 
 /// Asks the router. An image that it does not take, or that takes no settings over, would cut the router off.

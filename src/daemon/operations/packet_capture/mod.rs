@@ -4,11 +4,12 @@
 //! limit and never ends within a packet. One capture at a time: the file is in memory. Dropping the future ends tcpdump.
 
 use super::arguments::{Arguments, Named, TimeOfDay, named, push_row};
-use crate::mtp::http::{Client, HttpFault, Size, Url};
+use super::upload;
+use crate::mtp::http::{Client, HttpFault, Url};
 use crate::usp::fault::{Code, Fault};
 use pcap::{Pcap, Step};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub const DURATION: Duration = Duration::from_secs(60);
 const MAX_PACKET: u32 = 65_535;
 /// Where the file lies until the next capture, or the next start of the router.
 const FILE: &str = "/tmp/usp-agent-capture.pcap";
-/// Bytes that are read or sent at once.
+/// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
 /// Bytes of tcpdump's own words that are told.
 const MAX_WORDS: usize = 256;
@@ -180,16 +181,7 @@ async fn bring(request: &Request, target: &Url) -> Result<(), HttpFault> {
     let broken = |error: io::Error| HttpFault::Broken(format!("{}: {error}", request.file.display()));
     let mut file = File::open(&request.file).map_err(broken)?;
     let size = file.metadata().map_err(broken)?.len();
-    let headers = [("Content-Type", "application/vnd.tcpdump.pcap")];
-    let mut upload = request.client.send("PUT", target, &headers, Size::Known(size)).await?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece).map_err(broken)? {
-            0 => break,
-            read => upload.write(piece.get(..read).unwrap_or_default()).await?,
-        }
-    }
-    upload.finish().await?.successful().map(drop)
+    upload::put(&request.client, target, "application/vnd.tcpdump.pcap", size, &mut file).await
 }
 
 /// A running tcpdump, which ends with this.
