@@ -54,6 +54,10 @@ table Device.DeviceInfo.FirmwareImage.{i}.
   Download()     = agent firmware_download
   Activate()     = agent firmware_activate
 
+table Device.DeviceInfo.VendorConfigFile.{i}.
+  each text network
+  Restore() = agent config_restore
+
 object Device.LocalAgent.
   EndpointID      = agent localagent.EndpointID
   SoftwareVersion = agent localagent.SoftwareVersion

@@ -146,6 +146,24 @@ fn nothing_is_demanded_that_was_not_there_before_or_is_no_network() {
 }
 
 #[test]
+fn what_a_file_restored_is_confirmed_by_the_controller_that_asked_for_it() {
+    let mut bench = bench();
+    bench.connect_by(Protocol::Stomp, ChannelId(2, 1), "guest");
+    bench.done.clear();
+    let input = [("URL", "https://h/network"), ("Username", ""), ("Password", "")];
+    bench.response(operate("Device.DeviceInfo.VendorConfigFile.1.Restore()", "k", &input));
+    let Action::Spawn(Operation { request, .. }) = bench.done.remove(0) else { panic!("{:?}", bench.done) };
+    let file = "config interface 'lan'\nconfig interface 'wan'\n\toption disabled '1'\n";
+    bench.input(Input::OperationDone { request, outcome: Ok(vec![("file".into(), file.into())]) });
+    assert!(bench.on_trial() && bench.wan_is_cut());
+    bench.pass(SETTLED);
+    bench.input(Input::Alive { channel: ChannelId(2, 1) });
+    assert!(bench.on_trial());
+    bench.input(Input::Alive { channel: CHANNEL });
+    assert!(!bench.on_trial());
+}
+
+#[test]
 fn a_controller_that_removes_itself_is_not_waited_for() {
     let mut bench = bench();
     bench.response(set(false, "Device.LocalAgent.Controller.1.", &[("Enable", "false", true)]));
