@@ -79,12 +79,12 @@ impl Trial {
     }
 }
 
-/// Whether these edits may cut the way to a controller.
+/// Whether these edits may cut the way to a controller. Of a whole file nobody knows.
 pub(super) fn cuts(edits: &PackageEdits) -> bool {
     match &*edits.base.name {
         "network" | "wireless" | "firewall" | "dhcp" => true,
         "usp-agent" => edits.edits.iter().any(|edit| cuts_a_link(edits, edit)),
-        _ => false,
+        _ => matches!(edits.edits.first(), Some(Edit::Replace(_))),
     }
 }
 

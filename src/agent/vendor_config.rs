@@ -3,7 +3,7 @@
 //!
 //! The file has everything of the package, secrets and what no parameter shows. So Backup() is for who may read all there
 //! is and secured values, Restore() for who may write all there is; the way is https. What is put in place counts as a
-//! change of the controller that asked, and is on trial where it may have cut that off.
+//! change of the controller that asked, and is on trial.
 
 use super::handlers::operate::{Call, Reply};
 use super::requests::{Operation, Outcome};
