@@ -144,13 +144,10 @@ async fn prepare(operation: Operation, ground: &Ground, model: &Model<Router>) -
                 Ok(throughput::run(&request).await)
             })
         }
-        BACKUP => {
-            let (client, file) = (ground.http(&input, model).await, vendor_config::file(&input, model).await?);
-            Box::pin(async move { vendor_config::bring(&client, &input, &file).await })
-        }
-        RESTORE => {
+        BACKUP | RESTORE => {
             let client = ground.http(&input, model).await;
-            Box::pin(async move { vendor_config::fetch(&client, &input).await })
+            let file = if &*name == BACKUP { Some(vendor_config::file(&input, model).await?) } else { None };
+            Box::pin(async move { vendor_config::run(&client, &input, file.as_deref()).await })
         }
         "packet_capture" => {
             let client = ground.http(&input, model).await;

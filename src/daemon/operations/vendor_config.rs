@@ -24,49 +24,39 @@ pub(super) async fn file(input: &[(String, String)], model: &Model<Router>) -> R
     package.map(|package| write::export(&package)).map_err(|why| failure(format!("package {name}: {why}")))
 }
 
-/// Brings it to the server.
-pub(super) async fn bring(client: &Client, input: &[(String, String)], file: &[u8]) -> Outcome {
-    let url = url(input)?;
-    let size = u64::try_from(file.len()).unwrap_or(u64::MAX);
-    let mut file = file;
-    in_time(upload::put(client, &url, "text/plain", size, &mut file)).await?;
-    Ok(Vec::new())
-}
-
-/// Fetches one: its text, as [`text`] keeps every byte, is the output.
-pub(super) async fn fetch(client: &Client, input: &[(String, String)]) -> Outcome {
-    let url = url(input)?;
-    let announced = Arguments(input).number("FileSize", 0);
-    if usize::try_from(announced).is_ok_and(|size| size > MAX_PACKAGE) {
+/// Brings this file to the server, or fetches one: its text, as [`text`] keeps every byte, is the output.
+pub(super) async fn run(client: &Client, input: &[(String, String)], file: Option<&[u8]>) -> Outcome {
+    let given = Arguments(input);
+    let url = Url::parse(given.text("URL")).map_err(|fault| failure(fault.to_string()))?;
+    if usize::try_from(given.number("FileSize", 0)).is_ok_and(|size| size > MAX_PACKAGE) {
         return Err(too_large());
     }
-    let file = in_time(receive(client, &url)).await?.ok_or_else(too_large)?;
-    checksum::check(input, &mut &*file).await?;
-    Ok(vec![("file".into(), text::decode(&file).into())])
+    let moved = timeout(LONGEST, carry(client, &url, file)).await;
+    let moved = moved.map_err(|_| failure("the transfer takes too long".into()))?;
+    let fetched = moved.map_err(|fault| failure(fault.to_string()))?.ok_or_else(too_large)?;
+    checksum::check(input, &mut &*fetched).await?;
+    Ok(vec![("file".into(), text::decode(&fetched).into())])
 }
 
-/// None where it is larger than a package can be.
-async fn receive(client: &Client, url: &Url) -> Result<Option<Vec<u8>>, HttpFault> {
+/// What was fetched; None where it is larger than a package can be.
+async fn carry(client: &Client, url: &Url, file: Option<&[u8]>) -> Result<Option<Vec<u8>>, HttpFault> {
+    let mut fetched = Vec::new();
+    if let Some(mut file) = file {
+        let size = u64::try_from(file.len()).unwrap_or(u64::MAX);
+        upload::put(client, url, "text/plain", size, &mut file).await?;
+        return Ok(Some(fetched));
+    }
     let mut answer = client.ask("GET", url, &[]).await?.successful()?;
-    let (mut file, mut piece) = (Vec::new(), [0; PIECE]);
+    let mut piece = vec![0; PIECE];
     loop {
         match answer.read(&mut piece).await? {
-            0 => return Ok(Some(file)),
-            read => file.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            0 => return Ok(Some(fetched)),
+            read => fetched.extend_from_slice(piece.get(..read).unwrap_or_default()),
         }
-        if file.len() > MAX_PACKAGE {
+        if fetched.len() > MAX_PACKAGE {
             return Ok(None);
         }
     }
-}
-
-async fn in_time<T>(transfer: impl Future<Output = Result<T, HttpFault>>) -> Result<T, Fault> {
-    let done = timeout(LONGEST, transfer).await.map_err(|_| failure("the transfer takes too long".into()))?;
-    done.map_err(|fault| failure(fault.to_string()))
-}
-
-fn url(input: &[(String, String)]) -> Result<Url, Fault> {
-    Url::parse(Arguments(input).text("URL")).map_err(|fault| failure(fault.to_string()))
 }
 
 fn too_large() -> Fault {
