@@ -1,9 +1,8 @@
 //! Reads `data-model/`: refuses a row the standard does not know, and packs what the agent carries:
 //!
 //! * `mapping.deflate`: all mapping files without comments, their line numbers kept; read at every start
-//! * `mapped.digest.deflate`: the facts of what is mapped; read at every start
-//! * `whole.digest.deflate`: all facts, those of the router profile marked; inflated only when a drop-in or
-//!   `coverage` needs them
+//! * `mapped.digest.deflate`: the facts of what is mapped, those of the router profile marked; read at every start
+//! * `rest.digest.deflate`: the facts of all else; inflated only when a drop-in or `coverage` needs them
 //! * `no-source.deflate`: why what the router profile wants is not mapped; inflated for `coverage` alone
 //!
 //! and makes the released program smaller, see `build/link.rs`.
@@ -86,9 +85,10 @@ fn generate() -> Result<(), Vec<String>> {
     }
     let schema = Schema::build(blocks, &digest, &|_| true).map_err(|errors| texts(&errors))?;
     write_packed("mapping.deflate", &mapping)?;
-    write_packed("mapped.digest.deflate", &lean(&subset(&schema, &digest))?)?;
     let marked = with_profile(&digest_text, &read(Path::new(PROFILE))?)?;
-    write_packed("whole.digest.deflate", &lean(&marked)?)?;
+    let (mapped, rest) = apart(&schema, &Digest::parse(&marked));
+    write_packed("mapped.digest.deflate", &lean(&mapped)?)?;
+    write_packed("rest.digest.deflate", &lean(&rest)?)?;
     write_packed("no-source.deflate", &read(Path::new(NO_SOURCE))?)
 }
 
@@ -127,21 +127,32 @@ fn append(mapping: &mut String, file: &Path, text: &str) {
     }
 }
 
-/// The lines of the digest that the mapping needs.
-fn subset(schema: &Schema, digest: &Digest<'_>) -> String {
-    let mut text = String::new();
-    for object in &schema.objects {
-        let Some(line) = digest.object_line(object.path) else { continue };
-        text.push_str(line);
-        text.push('\n');
-        let params = object.params.iter().map(|param| &param.name);
-        let commands = object.commands.iter().map(|command| &command.name);
-        let events = object.events.iter().map(|event| &event.name);
-        for name in params.chain(commands).chain(events) {
-            text.push_str(digest.element_lines(object.path, name).unwrap_or_default());
+/// The lines of the digest that the mapping needs, and the others: an object of which a part is mapped is in both.
+fn apart(schema: &Schema, digest: &Digest<'_>) -> (String, String) {
+    let (mut mapped, mut rest) = (String::new(), String::new());
+    for path in digest.paths() {
+        let object = schema.objects.iter().find(|object| object.path == path);
+        let (mut ours, mut others) = (String::new(), String::new());
+        for name in digest.elements(path) {
+            let is_mapped = object.is_some_and(|object| {
+                object.params.iter().any(|param| *param.name == *name)
+                    || object.commands.iter().any(|command| *command.name == *name)
+                    || object.events.iter().any(|event| *event.name == *name)
+            });
+            let into = if is_mapped { &mut ours } else { &mut others };
+            into.push_str(digest.element_lines(path, name).unwrap_or_default());
+        }
+        let head = digest.object_line(path).unwrap_or_default();
+        if object.is_some() {
+            mapped += &format!("{head}\n{ours}");
+        }
+        if object.is_none() || !others.is_empty() {
+            // The first piece has said all of the object itself.
+            let head = if object.is_some() { path } else { head };
+            rest += &format!("{head}\n{others}");
         }
     }
-    text
+    (mapped, rest)
 }
 
 /// A digest without what the program has no use for: 5 KB, packed. Of a reference it wants to know how strong it

@@ -45,8 +45,17 @@ fn the_whole_digest_inside_is_the_one_in_the_folder() {
     let inside = Digest::parse(&whole);
     let outside = Digest::parse(DIGEST);
     assert!(inside.paths().eq(outside.paths()));
+    let sorted = |digest: &Digest<'_>, path: &str| {
+        let mut names: Vec<String> = digest.elements(path).map(str::to_owned).collect();
+        names.sort();
+        names
+    };
     for path in outside.paths() {
-        assert!(inside.elements(path).eq(outside.elements(path)), "{path}");
+        assert_eq!(sorted(&inside, path), sorted(&outside, path), "{path}");
+        assert_eq!(inside.object(path), outside.object(path), "{path}");
+        for name in outside.elements(path) {
+            assert!(inside.element(path, name).is_ok_and(|facts| facts.is_some()), "{path}{name}");
+        }
     }
     assert!(inside.in_profile("Device.LocalAgent.", "EndpointID"));
     assert!(!inside.in_profile("Device.DSL.", "LineNumberOfEntries"));

@@ -94,39 +94,32 @@ impl<'a> Digest<'a> {
         Self { objects }
     }
 
-    fn entry(&self, path: &str) -> Option<&Entry<'a>> {
-        let index = self.objects.binary_search_by_key(&path, |entry| entry.path).ok()?;
-        self.objects.get(index)
+    /// An object may come in two pieces, see [`super::built_in::whole_digest`].
+    fn entries(&self, path: &str) -> &[Entry<'a>] {
+        let first = self.objects.partition_point(|entry| entry.path < path);
+        let found = self.objects.get(first..).unwrap_or_default();
+        found.get(..found.iter().take_while(|entry| entry.path == path).count()).unwrap_or_default()
     }
 
     /// The paths of all objects, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &'a str> {
-        self.objects.iter().map(|entry| entry.path)
+        let mut before = "";
+        self.objects.iter().map(|entry| entry.path).filter(move |path| *path != std::mem::replace(&mut before, path))
     }
 
     /// The names of the elements of an object in the order of the standard.
     pub fn elements(&self, path: &str) -> impl Iterator<Item = &'a str> {
-        let body = self.entry(path).map_or("", |entry| entry.body);
-        body.lines().filter_map(element_name)
+        self.entries(path).iter().flat_map(|entry| entry.body.lines()).filter_map(element_name)
     }
 
     /// The line of an object as it stands.
     pub fn object_line(&self, path: &str) -> Option<&'a str> {
-        self.entry(path).map(|entry| entry.head)
+        self.entries(path).first().map(|entry| entry.head)
     }
 
     /// The lines of an element as they stand: its own and those of its arguments.
     pub fn element_lines(&self, path: &str, name: &str) -> Option<&'a str> {
-        let body = self.entry(path)?.body;
-        let mut offset = 0;
-        for line in body.split_inclusive('\n') {
-            if names(line, name) {
-                let own = body.get(offset..)?;
-                return own.get(..line.len() + arguments_length(own.get(line.len()..)?));
-            }
-            offset += line.len();
-        }
-        None
+        self.entries(path).iter().find_map(|entry| lines_of(entry.body, name))
     }
 
     /// The router profile wants this element; the build script marks it in the whole digest.
@@ -153,6 +146,18 @@ impl<'a> Digest<'a> {
 }
 
 /// The name on the line of an element; None on a line of an argument.
+fn lines_of<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+    let mut offset = 0;
+    for line in body.split_inclusive('\n') {
+        if names(line, name) {
+            let own = body.get(offset..)?;
+            return own.get(..line.len() + arguments_length(own.get(line.len()..)?));
+        }
+        offset += line.len();
+    }
+    None
+}
+
 fn element_name(line: &str) -> Option<&str> {
     line.strip_prefix(' ').filter(|rest| !rest.starts_with(' ')).and_then(|rest| rest.split(' ').next())
 }
