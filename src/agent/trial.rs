@@ -60,6 +60,8 @@ pub(super) struct Trial {
     settled_ms: u64,
     /// Starts of the agent since the change.
     starts: u32,
+    /// What is being undone, where the agent that began it told nobody any more.
+    untold: String,
 }
 
 /// A change on trial, for people.
@@ -74,8 +76,9 @@ pub struct OnTrial {
 }
 
 impl Trial {
-    fn save(&self) -> String {
-        format!("{}\n{}\n", self.starts, self.demanded.join(" "))
+    /// With what undoing it changes: once that has begun, the packages no longer tell.
+    fn save(&self, changes: &[String]) -> String {
+        format!("{}\n{}\n{}\n", self.starts, self.demanded.join(" "), changes.join("\n"))
     }
 }
 
@@ -142,25 +145,23 @@ impl<B: Backend> Agent<B> {
         if undoable().next().is_none() {
             return;
         }
-        let (window, settle) = if undoable().any(|package| &**package == "wireless") {
-            (self.window_ms() * 3 / 2, WIRELESS_SETTLE_MS)
-        } else {
-            (self.window_ms(), SETTLE_MS)
-        };
+        let packages: Vec<&Box<str>> = undoable().collect();
+        let wireless = packages.iter().any(|package| &***package == "wireless");
         let demanded = self.demanded();
-        log::info!("event=change_on_trial packages={:?} seconds={}", undoable().collect::<Vec<_>>(), window / 1000);
-        self.try_out(Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts: 0 }, window);
+        let window = self.try_out(demanded, 0, wireless, &self.model.backend().unconfirmed().changes);
+        log::info!("event=change_on_trial packages={packages:?} seconds={}", window / 1000);
     }
 
-    fn window_ms(&self) -> u64 {
-        u64::from(self.settings.confirm_window) * 1000
-    }
-
-    fn try_out(&mut self, trial: Trial, window_ms: u64) {
+    /// From now on; `wireless` where the radios start anew. The milliseconds it has.
+    fn try_out(&mut self, demanded: Vec<Rc<str>>, starts: u32, wireless: bool, changes: &[String]) -> u64 {
+        let window = u64::from(self.settings.confirm_window) * 1000;
+        let (window, settle) = if wireless { (window * 3 / 2, WIRELESS_SETTLE_MS) } else { (window, SETTLE_MS) };
+        let trial = Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts, untold: String::new() };
         self.timers.set(Timer::Probe, trial.settled_ms);
-        self.timers.set(Timer::Undo, self.now.monotonic_ms + window_ms);
-        self.actions.push(Action::Keep(Kept::Trial, trial.save()));
+        self.timers.set(Timer::Undo, self.now.monotonic_ms + window);
+        self.actions.push(Action::Keep(Kept::Trial, trial.save(changes)));
         self.trial = Some(trial);
+        window
     }
 
     /// Of a controller that is no longer configured nothing is demanded.
@@ -212,6 +213,7 @@ impl<B: Backend> Agent<B> {
         }
     }
 
+    /// What was before is forgotten with [`Kept::Trial`].
     fn end_trial(&mut self) {
         self.trial = None;
         self.timers.stop(&Timer::Probe);
@@ -227,17 +229,21 @@ impl<B: Backend> Agent<B> {
         }
     }
 
-    /// Ends the trial with everything as it was; the packages that are again.
+    /// Ends the trial with everything as it was; the packages that are again. Who dies before that is told does it
+    /// again, so that neither the services nor the subscribers miss it.
     pub(super) async fn put_back(&mut self, cause: &str) -> Result<Vec<Box<str>>, uci::Error> {
         let reverted = self.model.backend().revert().await?;
-        self.end_trial();
         log::warn!("event=change_reverted packages={:?} cause={cause}", reverted.packages);
-        let (packages, changes) = (reverted.packages.join(","), reverted.changes.join("\n"));
+        let untold = self.trial.take().map(|trial| trial.untold).unwrap_or_default();
+        let changes = if untold.is_empty() { reverted.changes.join("\n") } else { untold };
+        let packages = reverted.packages.join(",");
         let told = Table::default().with("packages", &*packages).with("changes", &*changes).with("cause", cause);
         self.tell_owner("reverted", told);
         let params = [("Packages", packages), ("Changes", changes)];
         let params = handlers::map(params);
         self.event("Device.LocalAgent.", EVENT, params).await;
+        self.keep_notifications();
+        self.end_trial();
         self.after.committed(Committed { packages: reverted.packages.clone(), ..Committed::default() });
         Ok(reverted.packages)
     }
@@ -246,20 +252,28 @@ impl<B: Backend> Agent<B> {
     pub fn on_trial_now(&self) -> Option<OnTrial> {
         let demanded = self.trial.as_ref()?.demanded.clone();
         let left_ms = self.timers.at(&Timer::Undo).unwrap_or_default().saturating_sub(self.now.monotonic_ms);
-        Some(OnTrial { packages: self.model.backend().unconfirmed(), demanded, left_ms })
+        Some(OnTrial { packages: self.model.backend().unconfirmed().packages, demanded, left_ms })
     }
 
-    /// What was on trial when the agent ended still is; `kept` is what [`Kept::Trial`] said.
+    /// What was on trial when the agent ended still is, and what was being undone is undone; `kept` is what
+    /// [`Kept::Trial`] said.
     pub(super) async fn resume_trial(&mut self, kept: &str) {
-        if self.model.backend().unconfirmed().is_empty() {
-            if !kept.is_empty() {
+        let unconfirmed = self.model.backend().unconfirmed();
+        let mut lines = kept.splitn(3, '\n');
+        let starts = lines.next().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
+        let mut demanded: Vec<Rc<str>> = lines.next().unwrap_or_default().split_whitespace().map(Into::into).collect();
+        if unconfirmed.begun && !kept.is_empty() {
+            let untold = lines.next().unwrap_or_default().trim_end().to_owned();
+            self.trial = Some(Trial { demanded, settled_ms: u64::MAX, starts, untold });
+            return self.undo().await;
+        }
+        if unconfirmed.packages.is_empty() {
+            // Confirmed, or kept for a change that was never made.
+            if unconfirmed.begun || !kept.is_empty() {
                 self.confirm();
             }
             return;
         }
-        let mut lines = kept.lines();
-        let starts = lines.next().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
-        let mut demanded: Vec<Rc<str>> = lines.next().unwrap_or_default().split_whitespace().map(Into::into).collect();
         if demanded.is_empty() {
             demanded = self.settings.controllers.iter().map(|controller| controller.section.clone()).collect();
         }
@@ -267,8 +281,10 @@ impl<B: Backend> Agent<B> {
             return self.undo().await;
         }
         log::warn!("event=change_still_on_trial starts={starts}");
-        let settled_ms = self.now.monotonic_ms;
-        self.try_out(Trial { demanded, settled_ms, starts }, self.window_ms());
+        // The services may not have been told, and a way that they have not touched yet proves nothing.
+        self.model.backend().announce(&unconfirmed.packages).await;
+        let wireless = unconfirmed.packages.iter().any(|package| &**package == "wireless");
+        self.try_out(demanded, starts, wireless, &unconfirmed.changes);
         self.judge_trial();
     }
 }

@@ -284,16 +284,29 @@ impl Fixture {
         Ok(merged.into_keys().collect())
     }
 
-    fn revert_in_memory(&self) -> Reverted {
-        let mut state = self.state.borrow_mut();
-        let mut reverted = Reverted::default();
-        for (name, old) in std::mem::take(&mut state.undo) {
-            let now = state.packages.get(&name).cloned().flatten().unwrap_or_default();
-            reverted.changes.extend(uci::undo::differences(&name, &now, &old.clone().unwrap_or_default()));
-            reverted.packages.push(name.as_str().into());
-            state.packages.insert(name, old);
+    fn unconfirmed_in_memory(&self) -> Reverted {
+        let state = self.state.borrow();
+        let mut all = Reverted::default();
+        for (name, old) in &state.undo {
+            let now = state.packages.get(name).cloned().flatten();
+            if now == *old {
+                all.begun = true;
+                continue;
+            }
+            let (now, old) = (now.unwrap_or_default(), old.clone().unwrap_or_default());
+            all.changes.extend(uci::undo::differences(name, &now, &old));
+            all.packages.push(name.as_str().into());
         }
-        reverted
+        all
+    }
+
+    fn revert_in_memory(&self) -> Reverted {
+        let reverted = self.unconfirmed_in_memory();
+        let mut state = self.state.borrow_mut();
+        let undo = state.undo.clone();
+        let packages = undo.keys().map(|name| name.as_str().into()).collect();
+        state.packages.extend(undo);
+        Reverted { packages, ..reverted }
     }
 
     fn find_file(&self, path: &str) -> Result<Rc<str>, FileError> {
@@ -365,15 +378,16 @@ impl Backend for Fixture {
             Some(store) => store.commit_as(edits, undoable).await?,
             None => self.commit_in_memory(edits, undoable)?,
         };
-        changed.iter().for_each(|package| self.note(format!("event config.change {package}")));
+        self.announce(&changed).await;
         Ok(())
     }
 
-    fn unconfirmed(&self) -> Vec<Box<str>> {
-        match &self.store {
-            Some(store) => store.unconfirmed(),
-            None => self.state.borrow().undo.keys().map(|name| name.as_str().into()).collect(),
-        }
+    fn unconfirmed(&self) -> Reverted {
+        self.store.as_ref().map_or_else(|| self.unconfirmed_in_memory(), |store| store.unconfirmed())
+    }
+
+    async fn announce(&self, packages: &[Box<str>]) {
+        packages.iter().for_each(|package| self.note(format!("event config.change {package}")));
     }
 
     fn confirm(&self) -> Result<(), uci::Error> {
@@ -388,7 +402,7 @@ impl Backend for Fixture {
             Some(store) => store.revert().await?,
             None => self.revert_in_memory(),
         };
-        reverted.packages.iter().for_each(|package| self.note(format!("event config.change {package}")));
+        self.announce(&reverted.packages).await;
         Ok(reverted)
     }
 

@@ -152,8 +152,12 @@ impl Backend for Live {
         Ok(())
     }
 
-    fn unconfirmed(&self) -> Vec<Box<str>> {
+    fn unconfirmed(&self) -> uci::undo::Reverted {
         self.store.unconfirmed()
+    }
+
+    async fn announce(&self, packages: &[Box<str>]) {
+        self.tell_procd(packages).await;
     }
 
     fn confirm(&self) -> Result<(), uci::Error> {

@@ -100,13 +100,17 @@ pub trait Backend {
     /// changes is kept on flash until [`Backend::confirm`] or [`Backend::revert`].
     fn commit(&self, edits: &[uci::PackageEdits], undoable: bool) -> impl Future<Output = Result<(), uci::Error>>;
 
-    /// The packages that undoable commits changed and nobody confirmed, also before a restart.
-    fn unconfirmed(&self) -> Vec<Box<str>>;
+    /// What undoable commits changed and nobody confirmed, also before a restart.
+    fn unconfirmed(&self) -> uci::undo::Reverted;
+
+    /// Tells procd of these packages, as a commit does.
+    fn announce(&self, packages: &[Box<str>]) -> impl Future<Output = ()>;
 
     /// They stand.
     fn confirm(&self) -> Result<(), uci::Error>;
 
-    /// They are put back as they were before the first of those commits, and procd is told.
+    /// They are put back as they were before the first of those commits, and procd is told. What they were is kept on
+    /// until [`Backend::confirm`].
     fn revert(&self) -> impl Future<Output = Result<uci::undo::Reverted, uci::Error>>;
 
     /// The text of a file of the router (`/proc/...`, `/etc/...`), bytes that are not UTF-8 replaced.

@@ -45,8 +45,12 @@ impl Backend for Router {
         delegate!(self, router => router.commit(edits, undoable).await)
     }
 
-    fn unconfirmed(&self) -> Vec<Box<str>> {
+    fn unconfirmed(&self) -> uci::undo::Reverted {
         delegate!(self, router => router.unconfirmed())
+    }
+
+    async fn announce(&self, packages: &[Box<str>]) {
+        delegate!(self, router => router.announce(packages).await);
     }
 
     fn confirm(&self) -> Result<(), uci::Error> {

@@ -50,6 +50,7 @@ impl Daemon {
                 let at = self.numbers.take().map_or_else(|| Instant::now() + SAVE_DELAY, |(at, _)| at);
                 self.numbers = Some((at, text));
             }
+            Action::Keep(Kept::Trial, text) if text.is_empty() => self.forget_trial(),
             Action::Keep(kept, text) => {
                 if kept == Kept::Instances {
                     self.numbers = None;
@@ -79,6 +80,14 @@ impl Daemon {
         let written = if text.is_empty() { self.store.remove(name) } else { self.store.save(name, text) };
         if let Err(error) = written {
             log::error!("state=unwritten document={name} cause=\"{error}\" effect=forgotten-by-a-reboot");
+        }
+    }
+
+    /// In this order: who dies in between finds a trial without anything to put back, which is over.
+    fn forget_trial(&self) {
+        match self.agent.model().backend().confirm() {
+            Ok(()) => self.keep(Kept::Trial, ""),
+            Err(why) => log::error!("event=trial_unforgotten why=\"{why}\" effect=undone-again-at-the-next-start"),
         }
     }
 

@@ -121,9 +121,11 @@ impl Backend for Router {
         self.packages.borrow().get(name).cloned().ok_or(uci::Error::NotFound)
     }
 
-    fn unconfirmed(&self) -> Vec<Box<str>> {
-        Vec::new()
+    fn unconfirmed(&self) -> uci::undo::Reverted {
+        uci::undo::Reverted::default()
     }
+
+    async fn announce(&self, _: &[Box<str>]) {}
 
     fn confirm(&self) -> Result<(), uci::Error> {
         Ok(())

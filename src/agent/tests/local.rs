@@ -77,7 +77,7 @@ fn a_rehearsal_changes_nothing_and_tells_what_would() {
     let after: Vec<_> = bench.router.journal().into_iter().skip(journal.len()).collect();
     assert!(!after.iter().any(|line| line.starts_with("commit") || line.contains("service")), "{after:?}");
     assert!(bench.done.is_empty() && bench.events.is_empty() && bench.sent.is_empty() && bench.kept.is_empty());
-    assert!(bench.router.unconfirmed().is_empty());
+    assert!(bench.router.unconfirmed().packages.is_empty());
     assert_eq!(bench.get("Device.IP.Interface.2.Enable"), ["Enable=true"]);
 }
 

@@ -275,6 +275,9 @@ impl Bench {
             match action {
                 Action::Send(outgoing) => self.sent.push(decode(&outgoing)),
                 Action::Keep(what, text) => {
+                    if what == Kept::Trial && text.is_empty() {
+                        self.router.confirm().unwrap();
+                    }
                     self.kept.retain(|(kept, _)| *kept != what);
                     self.kept.push((what, text));
                 }

@@ -22,7 +22,7 @@ impl Bench {
     }
 
     fn on_trial(&self) -> bool {
-        !self.router.unconfirmed().is_empty()
+        !self.router.unconfirmed().packages.is_empty()
     }
 
     fn wan_is_cut(&self) -> bool {
@@ -128,12 +128,49 @@ fn a_trial_outlives_a_start_but_not_many() {
 }
 
 #[test]
-fn after_a_start_a_connection_confirms() {
+fn after_a_start_a_connection_confirms_once_services_were_told_and_had_their_time() {
     let mut bench = bench();
     bench.cut();
+    bench.router.clear_journal();
+    bench.reboot();
+    assert!(bench.router.journal().iter().any(|line| line == "event config.change network"));
+    bench.connect("acs");
+    assert!(bench.on_trial());
+    bench.pass(SETTLED);
+    bench.input(Input::Alive { channel: CHANNEL });
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}
+
+/// The agent is killed when the packages are put back: neither the services nor anybody else knows.
+#[test]
+fn an_undoing_that_a_crash_cut_short_is_ended_and_told_after_the_start() {
+    let mut bench = bench();
+    bench.cut();
+    now(bench.router.revert()).unwrap();
+    bench.router.clear_journal();
+    bench.reboot();
+    assert!(!bench.on_trial() && !bench.router.unconfirmed().begun && !bench.wan_is_cut());
+    assert!(bench.router.journal().iter().any(|line| line == "event config.change network"));
+    bench.connect("acs");
+    let (_, notify) = bench.notified().pop().unwrap();
+    let Some(Notification::Event(event)) = notify.notification else { panic!() };
+    assert_eq!((&*event.params["Packages"], &*event.params["Changes"]), ("network", "network.wan.disabled: 1 -> -"));
     bench.reboot();
     bench.connect("acs");
-    assert!(!bench.on_trial() && bench.wan_is_cut());
+    assert!(bench.told().is_empty());
+}
+
+/// It was killed before the first rename. Whoever writes the package later is not undone for that.
+#[test]
+fn what_was_kept_for_a_change_never_made_is_forgotten_at_the_start() {
+    let mut bench = bench();
+    bench.cut();
+    now(bench.router.revert()).unwrap();
+    bench.kept.retain(|(kept, _)| *kept != Kept::Trial);
+    bench.reboot();
+    assert!(!bench.router.unconfirmed().begun);
+    bench.connect("acs");
+    assert!(bench.told().is_empty());
 }
 
 #[test]

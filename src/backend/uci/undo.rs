@@ -19,13 +19,15 @@ use crate::backend::atomic::{self, Permissions};
 /// Lines that tell what was put back at most.
 const MAX_LINES: usize = 64;
 
-/// What putting back changed.
+/// What putting back changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reverted {
-    /// The packages that were written.
+    /// The packages that are not as they were, or after [`Store::revert`] all that are again.
     pub packages: Vec<Box<str>>,
     /// `network.lan.ipaddr: 10.0.0.1 -> 192.168.1.1`, a line an option or section; values of secrets are left out.
     pub changes: Vec<String>,
+    /// Another package is as it was already.
+    pub begun: bool,
 }
 
 impl Store {
@@ -70,10 +72,19 @@ impl Store {
         })
     }
 
-    /// The packages that nobody has confirmed and that are not as they were.
-    pub fn unconfirmed(&self) -> Vec<Box<str>> {
-        let changed = |entry: &Entry| self.path(&entry.name).is_ok_and(|path| !entry.is_old(&path));
-        self.kept().into_iter().filter(changed).map(|entry| entry.name).collect()
+    /// What nobody has confirmed and is not as it was.
+    pub fn unconfirmed(&self) -> Reverted {
+        let mut all = Reverted::default();
+        for entry in self.kept() {
+            let Ok(path) = self.path(&entry.name) else { continue };
+            if entry.is_old(&path) {
+                all.begun = true;
+                continue;
+            }
+            tell(&entry, &read_file(&path, MAX_PACKAGE).unwrap_or_default(), &mut all.changes);
+            all.packages.push(entry.name);
+        }
+        all
     }
 
     /// They stand: what they were is forgotten.
@@ -85,17 +96,22 @@ impl Store {
     }
 
     /// Puts back what the packages were, whoever wrote them since: a router that cannot be reached is worth nothing to
-    /// him either. A crash meanwhile leaves it to be done again.
+    /// him either. What they were is kept on until [`Store::confirm`]: a crash before that leaves it to be done again.
     ///
     /// # Errors
     /// [`Error::Io`] where the system refuses or a lock is held for over two seconds.
     pub async fn revert(&self) -> Result<Reverted, Error> {
         let deadline = Instant::now() + self.lock_wait;
-        let mut reverted = Reverted::default();
+        let mut reverted = Reverted { packages: Vec::new(), ..self.unconfirmed() };
         for entry in self.kept() {
-            let mut lock = match self.lock(&entry.name, None, deadline).await {
+            // Where somebody removed it, it is made.
+            let mode = entry.old.as_ref().map(|_| entry.permissions.mode);
+            let mut lock = match self.lock(&entry.name, mode, deadline).await {
                 Ok(lock) => lock,
-                Err(Error::NotFound) => continue,
+                Err(Error::NotFound) => {
+                    reverted.packages.push(entry.name);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if entry.is_old(&lock.path) {
@@ -103,12 +119,12 @@ impl Store {
                 if entry.old.is_none() {
                     let _ = atomic::remove(&lock.path);
                 }
+                reverted.packages.push(entry.name);
                 continue;
             }
             if !entry.is_new(&lock.path) {
                 log::warn!("package={} was written by somebody else since; that is undone too", entry.name);
             }
-            let now = read_file(&lock.path, MAX_PACKAGE).unwrap_or_default();
             let restored = match &entry.old {
                 Some(old) => atomic::replace(&lock.path, old, entry.permissions),
                 None => atomic::remove(&lock.path),
@@ -117,10 +133,8 @@ impl Store {
             lock.update_unlinked(entry.old.as_deref().unwrap_or_default());
             fault("put-back");
             self.forget(&entry.name);
-            tell(&entry, &now, &mut reverted.changes);
             reverted.packages.push(entry.name);
         }
-        self.confirm()?;
         Ok(reverted)
     }
 }

@@ -56,13 +56,28 @@ fn what_nobody_confirms_is_put_back_to_the_letter() {
     let store = store(dir.path());
     change(&store);
     commit(&store, &[set(&store, "a", "key", "hunter23")]);
-    assert_eq!(store.unconfirmed(), ["a".into(), "b".into(), "c".into()]);
+    assert_eq!(store.unconfirmed().packages, ["a".into(), "b".into(), "c".into()]);
+    assert!(!store.unconfirmed().begun);
     let reverted = block_on(store.revert()).unwrap();
     assert_eq!(reverted.packages, ["a".into(), "b".into(), "c".into()]);
     let told = ["a.n.a: new -> old", "a.n.key: (secret) -> (secret)", "b.n.a: new -> old", "c.n: t -> -"];
     assert_eq!(reverted.changes, told);
-    assert!(is_old(&dir) && store.unconfirmed().is_empty() && !dir.path().join("state/uci-undo").exists());
+    assert!(is_old(&dir) && store.unconfirmed().packages.is_empty() && store.unconfirmed().begun);
+    // Who dies before it is told does it again.
+    assert_eq!(block_on(store.revert()).unwrap().packages, reverted.packages);
+    store.confirm().unwrap();
+    assert!(!dir.path().join("state/uci-undo").exists());
     assert_eq!(store.read("a").unwrap().section("n").unwrap().text("a"), Some("old"));
+}
+
+#[test]
+fn a_package_that_somebody_removed_is_there_again() {
+    let dir = scene();
+    let store = store(dir.path());
+    change(&store);
+    fs::remove_file(dir.path().join("config/a")).unwrap();
+    block_on(store.revert()).unwrap();
+    assert!(is_old(&dir) && store.unconfirmed().packages.is_empty());
 }
 
 #[test]
@@ -72,7 +87,7 @@ fn what_is_confirmed_stays() {
     change(&store);
     store.confirm().unwrap();
     assert_eq!(block_on(store.revert()).unwrap(), Reverted::default());
-    assert!(!is_old(&dir) && store.unconfirmed().is_empty());
+    assert!(!is_old(&dir) && store.unconfirmed().packages.is_empty());
 }
 
 #[test]
@@ -103,7 +118,7 @@ fn a_change_that_could_not_be_made_leaves_nothing_to_undo() {
     });
     assert!(block_on(store.commit_as(&edits, true)).is_err());
     crate::backend::uci::store::tests::on_fault(|_| {});
-    assert_eq!(store.unconfirmed(), ["a".into()]);
+    assert_eq!(store.unconfirmed().packages, ["a".into()]);
     assert_eq!(block_on(store.revert()).unwrap().packages, ["a".into()]);
     assert_eq!(dir.read("config/a"), OLD);
 }
@@ -150,5 +165,6 @@ fn child_reverts() {
     if let Some(store) = child_store() {
         block_on(store.recover()).unwrap();
         block_on(store.revert()).unwrap();
+        store.confirm().unwrap();
     }
 }
