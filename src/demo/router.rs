@@ -123,6 +123,12 @@ impl Router {
         self.world.applied.borrow().clone()
     }
 
+    /// How often the change of this package was announced, for who outlives a borrow of the router.
+    pub fn applied_of(&self, package: &'static str) -> impl Fn() -> usize + use<> {
+        let world = Rc::clone(&self.world);
+        move || world.applied.borrow().iter().filter(|name| **name == *package).count()
+    }
+
     /// How often it was told to reboot; it stays up, and whoever plays procd ends the agent.
     pub fn reboots(&self) -> u32 {
         self.world.reboots.get()

@@ -15,6 +15,8 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub struct Scene {
     pub router: Router,
     pub agent: Option<Child>,
+    /// What the agent's command begins with: a program that runs it elsewhere.
+    pub before: Vec<String>,
     starts: u32,
 }
 
@@ -31,11 +33,11 @@ impl Scene {
     pub fn new() -> Self {
         let (router, driver) = Router::start().unwrap();
         tokio::task::spawn_local(driver.run());
-        Self { router, agent: None, starts: 0 }
+        Self { router, agent: None, before: Vec::new(), starts: 0 }
     }
 
     pub fn command(&self) -> Command {
-        let mut command = program();
+        let mut command = after(&self.before, program());
         command.arg("run").args(["--log-level", "debug"]);
         command.arg("--config-dir").arg(self.router.config_dir());
         command.arg("--state-dir").arg(self.router.state_dir());
@@ -90,6 +92,14 @@ pub fn program() -> Command {
     let mut words = words.split_whitespace();
     let mut command = Command::new(words.next().expect("USP_AGENT_PROGRAM names a program"));
     command.args(words);
+    command
+}
+
+/// `program`, behind these words.
+fn after(words: &[String], program: Command) -> Command {
+    let Some((first, more)) = words.split_first() else { return program };
+    let mut command = Command::new(first);
+    command.args(more).arg(program.get_program()).args(program.get_args());
     command
 }
 
