@@ -319,13 +319,15 @@ fn killed_before_the_first_rename() {
 
 #[test]
 fn killed_between_rename_and_reload() {
-    play("killed_between_rename_and_reload", WINDOW, false, |mut net| async move {
+    // Long enough that a WAN which is still up, because nobody told netifd, would confirm the change.
+    play("killed_between_rename_and_reload", 8, false, |mut net| async move {
         let config = net.scene.router.config_dir();
         let _tracer = net.dies_before("fsync", 1, Some(&config)).await;
         net.set_wrong_address().await;
         net.killed().await;
         assert!(net.undo_exists() && net.network() != net.before && net.reloads() == 0);
         net.scene.start_again();
+        net.until_reachable(false).await;
         net.is_back(WRONG_ADDRESS).await;
     });
 }
