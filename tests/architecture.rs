@@ -74,6 +74,40 @@ fn no_64_bit_atomics() {
     assert!(offenders.is_empty(), "{offenders:?}");
 }
 
+/// Rust 1.85 does not know `if let ... && ...`, and newer compilers do not warn of it.
+#[test]
+fn no_chains_of_let() {
+    let offenders: Vec<_> = sources("src")
+        .into_iter()
+        .filter(|file| chains(&without_comments_and_texts(&fs::read_to_string(file).unwrap())))
+        .collect();
+    assert!(offenders.is_empty(), "{offenders:?}");
+    assert!(chains("if let Some(x) = f(a && b) && x { }") && chains("while a\n && let Some(x) = y { }"));
+    assert!(!chains("if let Some(x) = f(a && b) { a && b }; let x = a && b; if a && b { let c = 1; }"));
+}
+
+/// Whether a condition has `let` and `&&` side by side.
+fn chains(code: &str) -> bool {
+    let conditions = code.match_indices("if ").chain(code.match_indices("while "));
+    conditions.map(|(at, word)| &code[at + word.len()..]).any(|rest| {
+        let mut depth = 0;
+        let ends = |c: char| {
+            depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+            depth < 0 || depth == 0 && matches!(c, '{' | '}' | ';' | '>' | ',')
+        };
+        let condition = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let mut depth = 0;
+        let flat: String = condition
+            .chars()
+            .filter(|c| {
+                depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+                depth == 0
+            })
+            .collect();
+        flat.contains("&&") && flat.split(|c: char| !c.is_alphanumeric()).any(|word| word == "let")
+    })
+}
+
 #[test]
 fn the_reader_of_uses_sees_every_form() {
     let rule = rule_of(

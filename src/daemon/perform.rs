@@ -15,10 +15,10 @@ impl Daemon {
     pub(super) async fn perform(&mut self, action: Action, asked: bool) {
         match action {
             Action::Send(outgoing) => {
-                if let (Some(seconds), Some(arrived)) = (outgoing.in_time, self.arrived)
-                    && arrived.elapsed() >= Duration::from_secs(seconds.into())
-                {
-                    let (link, took) = (outgoing.channel.0, arrived.elapsed().as_secs());
+                let late = |seconds: &u32, took: Duration| took >= Duration::from_secs((*seconds).into());
+                let took = self.arrived.map(|arrived| arrived.elapsed()).unwrap_or_default();
+                if let Some(seconds) = outgoing.in_time.filter(|seconds| late(seconds, took)) {
+                    let (link, took) = (outgoing.channel.0, took.as_secs());
                     return log::warn!("link={link} answer=dropped seconds={took} limit={seconds} see=AnswerDeadline");
                 }
                 self.trace_sent(&outgoing);

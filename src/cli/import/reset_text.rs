@@ -100,9 +100,8 @@ fn take(import: &mut Import, line: usize, (kind, numbers, row): (&Kind, &[&str],
     let mut done = Ok(());
     // A row in a row says in which.
     let parent = kind.options.iter().find(|row| row.required && row.parameter.is_empty());
-    if let (Some(parent), [above, _]) = (parent, numbers)
-        && let Form::Section(of) = parent.form
-        && import.package.section(&section).is_none()
+    if let (Some((parent, Form::Section(of))), [above, _], None) =
+        (parent.map(|row| (row, row.form)), numbers, import.package.section(&section))
     {
         done = import.put(kind, &section, parent, &format!("{of}_{above}"));
     }
