@@ -60,3 +60,45 @@ extern "C" fn _Unwind_SetGR(_frame: *mut c_void, _register: c_int, _value: usize
 
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_SetIP(_frame: *mut c_void, _value: usize) {}
+
+/// ARM has an unwinder of its own kind: registers are read by number, and each function names who unwinds it.
+#[cfg(target_arch = "arm")]
+mod ehabi {
+    use std::ffi::{c_int, c_void};
+
+    /// `_UVRSR_NOT_IMPLEMENTED`, and `_URC_FAILURE`.
+    const NOT_IMPLEMENTED: c_int = 1;
+    const FAILURE: c_int = 9;
+
+    #[unsafe(no_mangle)]
+    extern "C" fn _Unwind_VRS_Get(
+        _: *mut c_void,
+        _class: c_int,
+        _register: u32,
+        _as: c_int,
+        _to: *mut c_void,
+    ) -> c_int {
+        NOT_IMPLEMENTED
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn _Unwind_VRS_Set(
+        _: *mut c_void,
+        _class: c_int,
+        _register: u32,
+        _as: c_int,
+        _to: *mut c_void,
+    ) -> c_int {
+        NOT_IMPLEMENTED
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn __aeabi_unwind_cpp_pr0(_state: c_int, _exception: *mut c_void, _frame: *mut c_void) -> c_int {
+        FAILURE
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn __aeabi_unwind_cpp_pr1(_state: c_int, _exception: *mut c_void, _frame: *mut c_void) -> c_int {
+        FAILURE
+    }
+}

@@ -4,6 +4,8 @@
 
 #[path = "packages/apk.rs"]
 mod apk;
+#[path = "packages/every_router.rs"]
+mod every_router;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,14 +54,7 @@ impl Made {
 
     /// Members of the ipk by their names, unpacked by tar.
     fn unpacked(&self) -> PathBuf {
-        let folder = self.0.join("ipk");
-        fs::create_dir_all(&folder).unwrap();
-        untar(&self.file("ipk"), &folder);
-        for part in ["control", "data"] {
-            fs::create_dir_all(folder.join(part)).unwrap();
-            untar(&folder.join(format!("{part}.tar.gz")), &folder.join(part));
-        }
-        folder
+        unpacked(&self.file("ipk"), self.0.join("ipk"))
     }
 
     fn apk(&self) -> apk::Package {
@@ -81,6 +76,17 @@ fn succeeded(output: std::io::Result<Output>) -> String {
 
 fn untar(archive: &Path, folder: &Path) {
     succeeded(Command::new("tar").arg("-C").arg(folder).arg("-xpzf").arg(archive).output());
+}
+
+/// An ipk laid out in a folder: `control` and `data`.
+fn unpacked(ipk: &Path, folder: PathBuf) -> PathBuf {
+    fs::create_dir_all(&folder).unwrap();
+    untar(ipk, &folder);
+    for part in ["control", "data"] {
+        fs::create_dir_all(folder.join(part)).unwrap();
+        untar(&folder.join(format!("{part}.tar.gz")), &folder.join(part));
+    }
+    folder
 }
 
 /// Every file below a folder, with its mode.
