@@ -8,16 +8,18 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 /// One step after the other; a step is taken as a whole or not at all.
-const STEPS: [&[&str]; 4] = [
+const STEPS: [&[&str]; 3] = [
     // No tables for unwinding.
     &["-Wl,--no-eh-frame-hdr", "-Wl,-T,build/drop-unwind-tables.ld"],
     // Relocations as a bitmap: needs a loader that reads it (glibc 2.36).
     &["-Wl,-z,pack-relative-relocs"],
     // One copy of functions that are the same: lld only. None of their addresses is compared.
     &["-Wl,--icf=all"],
-    // No table of P-256's base point: build/p256.rs.
-    &["-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base", "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base_vartime"],
 ];
+
+/// No table of P-256's base point, on the processors whose ring has one: `build/p256.rs`, which is not there on others.
+const WITHOUT_TABLE: &[&str] =
+    &["-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base", "-Wl,--wrap=ring_core_0_17_14__p256_point_mul_base_vartime"];
 
 /// Says to cargo what the program is linked with. Tests, examples and debug builds stay as they are.
 pub fn arguments() {
@@ -27,7 +29,8 @@ pub fn arguments() {
     }
     let folder = PathBuf::from(variable("OUT_DIR"));
     let mut taken: Vec<String> = Vec::new();
-    for step in STEPS {
+    let has_table = ["x86_64", "aarch64"].contains(&&*variable("CARGO_CFG_TARGET_ARCH"));
+    for step in STEPS.into_iter().chain(has_table.then_some(WITHOUT_TABLE)) {
         let arguments = step.iter().map(|argument| argument.replace("build/", &here("build/")));
         let more: Vec<String> = taken.iter().cloned().chain(arguments).collect();
         if works(&folder, &more) {
