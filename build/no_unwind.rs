@@ -70,35 +70,19 @@ mod ehabi {
     const NOT_IMPLEMENTED: c_int = 1;
     const FAILURE: c_int = 9;
 
-    #[unsafe(no_mangle)]
-    extern "C" fn _Unwind_VRS_Get(
-        _: *mut c_void,
-        _class: c_int,
-        _register: u32,
-        _as: c_int,
-        _to: *mut c_void,
-    ) -> c_int {
-        NOT_IMPLEMENTED
+    macro_rules! answer {
+        ($($name:ident($($argument:ty),*) = $answer:expr;)*) => {$(
+            #[unsafe(no_mangle)]
+            extern "C" fn $name($(_: $argument),*) -> c_int {
+                $answer
+            }
+        )*};
     }
 
-    #[unsafe(no_mangle)]
-    extern "C" fn _Unwind_VRS_Set(
-        _: *mut c_void,
-        _class: c_int,
-        _register: u32,
-        _as: c_int,
-        _to: *mut c_void,
-    ) -> c_int {
-        NOT_IMPLEMENTED
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn __aeabi_unwind_cpp_pr0(_state: c_int, _exception: *mut c_void, _frame: *mut c_void) -> c_int {
-        FAILURE
-    }
-
-    #[unsafe(no_mangle)]
-    extern "C" fn __aeabi_unwind_cpp_pr1(_state: c_int, _exception: *mut c_void, _frame: *mut c_void) -> c_int {
-        FAILURE
-    }
+    answer!(
+        _Unwind_VRS_Get(*mut c_void, c_int, u32, c_int, *mut c_void) = NOT_IMPLEMENTED;
+        _Unwind_VRS_Set(*mut c_void, c_int, u32, c_int, *mut c_void) = NOT_IMPLEMENTED;
+        __aeabi_unwind_cpp_pr0(c_int, *mut c_void, *mut c_void) = FAILURE;
+        __aeabi_unwind_cpp_pr1(c_int, *mut c_void, *mut c_void) = FAILURE;
+    );
 }

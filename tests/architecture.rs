@@ -38,6 +38,13 @@ fn rooms_use_only_the_rooms_below_them() {
 }
 
 #[test]
+fn the_rule_stands_in_the_document_too() {
+    let lib = fs::read_to_string("src/lib.rs").unwrap();
+    let rule = lib.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap().replace("//! ", "");
+    assert!(fs::read_to_string("ARCHITECTURE.md").unwrap().contains(&rule), "ARCHITECTURE.md lacks\n{rule}");
+}
+
+#[test]
 fn the_rule_itself_has_no_circle() {
     let rule = rule_of(&fs::read_to_string("src/lib.rs").unwrap());
     let mut free: BTreeSet<&str> = BTreeSet::new();
@@ -77,8 +84,9 @@ fn no_64_bit_atomics() {
 /// Rust 1.85 does not know `if let ... && ...`, and newer compilers do not warn of it.
 #[test]
 fn no_chains_of_let() {
-    let offenders: Vec<_> = sources("src")
-        .into_iter()
+    let offenders: Vec<_> = ["src", "build", "build.rs"]
+        .iter()
+        .flat_map(sources)
         .filter(|file| chains(&without_comments_and_texts(&fs::read_to_string(file).unwrap())))
         .collect();
     assert!(offenders.is_empty(), "{offenders:?}");

@@ -114,10 +114,10 @@ impl<B: Backend> Agent<B> {
     }
 
     fn confirm_for_owner(&mut self) -> Result<Vec<Box<str>>, Fault> {
-        let packages = self.model.backend().unconfirmed().packages;
         if self.trial.is_none() {
             return Err(nothing_on_trial());
         }
+        let packages = self.model.backend().unconfirmed().packages;
         self.confirm();
         match self.trial {
             None => Ok(packages),

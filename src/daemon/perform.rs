@@ -15,9 +15,9 @@ impl Daemon {
     pub(super) async fn perform(&mut self, action: Action, asked: bool) {
         match action {
             Action::Send(outgoing) => {
-                let late = |seconds: &u32, took: Duration| took >= Duration::from_secs((*seconds).into());
-                let took = self.arrived.map(|arrived| arrived.elapsed()).unwrap_or_default();
-                if let Some(seconds) = outgoing.in_time.filter(|seconds| late(seconds, took)) {
+                let asked = outgoing.in_time.zip(self.arrived).map(|(seconds, arrived)| (seconds, arrived.elapsed()));
+                let late = asked.filter(|(seconds, took)| *took >= Duration::from_secs((*seconds).into()));
+                if let Some((seconds, took)) = late {
                     let (link, took) = (outgoing.channel.0, took.as_secs());
                     return log::warn!("link={link} answer=dropped seconds={took} limit={seconds} see=AnswerDeadline");
                 }

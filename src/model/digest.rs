@@ -107,7 +107,7 @@ impl<'a> Digest<'a> {
         self.objects.iter().map(|entry| entry.path).filter(move |path| *path != std::mem::replace(&mut before, path))
     }
 
-    /// The names of the elements of an object in the order of the standard.
+    /// The names of the elements of an object in the order of the standard, in the built-in digest what is mapped first.
     pub fn elements(&self, path: &str) -> impl Iterator<Item = &'a str> {
         self.entries(path).iter().flat_map(|entry| entry.body.lines()).filter_map(element_name)
     }
@@ -145,7 +145,7 @@ impl<'a> Digest<'a> {
     }
 }
 
-/// The name on the line of an element; None on a line of an argument.
+/// What [`Digest::element_lines`] finds in the body of an object.
 fn lines_of<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let mut offset = 0;
     for line in body.split_inclusive('\n') {
@@ -158,6 +158,7 @@ fn lines_of<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     None
 }
 
+/// The name on the line of an element; None on a line of an argument.
 fn element_name(line: &str) -> Option<&str> {
     line.strip_prefix(' ').filter(|rest| !rest.starts_with(' ')).and_then(|rest| rest.split(' ').next())
 }
