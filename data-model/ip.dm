@@ -40,6 +40,20 @@ object Device.IP.Diagnostics.
   UploadDiagnosticsMaxIncrementalResult   = text 999
   UploadDiagnostics()                     = operation upload
 
+object Device.IP.Diagnostics.UDPEchoConfig.
+  Enable                  = uci usp-agent.@udpecho[0].Enable | default 0
+  Interface               = uci usp-agent.@udpecho[0].Interface | ref Device.IP.Interface.{i}.
+  SourceIPAddress         = uci usp-agent.@udpecho[0].SourceIPAddress
+  UDPPort                 = uci usp-agent.@udpecho[0].UDPPort | default 7
+  EchoPlusEnabled         = uci usp-agent.@udpecho[0].EchoPlusEnabled | default 0
+  EchoPlusSupported       = text 1
+  PacketsReceived         = agent udp_echo.PacketsReceived | default 0
+  PacketsResponded        = agent udp_echo.PacketsResponded | default 0
+  BytesReceived           = agent udp_echo.BytesReceived | default 0
+  BytesResponded          = agent udp_echo.BytesResponded | default 0
+  TimeFirstPacketReceived = agent udp_echo.TimeFirstPacketReceived | default 0001-01-01T00:00:00Z
+  TimeLastPacketReceived  = agent udp_echo.TimeLastPacketReceived | default 0001-01-01T00:00:00Z
+
 live ubus network.interface dump on event network.interface
 
 table Device.IP.Interface.{i}.

@@ -67,10 +67,13 @@ fn written(package: &Package, wanted: impl Fn(&[Section]) -> bool) -> Package {
             long.sections.extend(generated);
         }
     }
-    let agent = [section("localagent", "localagent", &[], &[])];
-    let free = long.of_kind("localagent").next().is_none() && long.section("localagent").is_none();
-    if free && wanted(&agent) {
-        long.sections.extend(agent);
+    // Of these there is one each, written or not.
+    for kind in ["localagent", "udpecho"] {
+        let one = [section(kind, kind, &[], &[])];
+        let free = long.of_kind(kind).next().is_none() && long.section(kind).is_none();
+        if free && wanted(&one) {
+            long.sections.extend(one);
+        }
     }
     long
 }

@@ -11,17 +11,20 @@ mod oktopus;
 pub mod options;
 #[cfg(test)]
 mod tests;
+mod udp_echo;
 pub mod url;
 
 pub use expand::{OWN_ID, ROLES, expand, expand_section, written_in};
 pub use keys::{Key, Keys, keys};
 pub use markdown::markdown;
+pub use udp_echo::{UdpEcho, udp_echo};
 
 use crate::backend::uci::{Opt, OptValue, Package, Section};
 use crate::usp::endpoint_id::EndpointId;
 use crate::{base64, certificate};
 use options::{Form, Kind, Row};
 use std::fmt;
+use std::net::IpAddr;
 
 /// Stands for an endpoint id that only the running agent knows.
 pub const UNKNOWN_ID: &str = "os::000000-0";
@@ -179,9 +182,19 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
         Form::Base64 => base64::decode(value).is_some(),
         Form::SecretBase64 if base64::decode(value).is_none() => return Some("it is not base64".to_owned()),
         Form::SecretBase64 => true,
+        Form::Address => value.parse::<IpAddr>().is_ok(),
         Form::DateTime => value.len() >= 19 && value.as_bytes().get(10) == Some(&b'T'),
     };
     (!fits).then(|| format!("`{value}` is not {form}"))
+}
+
+/// What is wrong with a value that a controller gives an option, where that can be told from the value alone; None where
+/// nothing is.
+pub fn refused(kind: &str, option: &str, value: &str) -> Option<String> {
+    let row = options::kind(kind)?.option(option)?;
+    let alone = matches!(row.form, Form::Bool | Form::Number(..) | Form::Word(_) | Form::Address);
+    let why = wrong(&Package::default(), row.form, value).filter(|_| alone)?;
+    Some(format!("{option}: {why}"))
 }
 
 fn is_section(package: &Package, kind: &str, name: &str) -> bool {
@@ -202,6 +215,7 @@ impl fmt::Display for Form {
             Self::Section(kind) => write!(f, "the name of a {kind} section"),
             Self::Certificate => write!(f, "a certificate in PEM form"),
             Self::Base64 | Self::SecretBase64 => write!(f, "base64"),
+            Self::Address => write!(f, "an IP address"),
             Self::DateTime => write!(f, "a date and time like 2026-01-31T12:00:00Z"),
         }
     }

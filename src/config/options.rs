@@ -4,7 +4,8 @@
 //! the defaults, `docs/configuration.md` and `usp-agent check --print-options` are made of.
 
 use Form::{
-    Base64, Bool, Certificate, DateTime, Endpoint, File, Number, Secret, SecretBase64, Section, Text, Url, Word,
+    Address, Base64, Bool, Certificate, DateTime, Endpoint, File, Number, Secret, SecretBase64, Section, Text, Url,
+    Word,
 };
 
 /// What a value may look like.
@@ -36,6 +37,8 @@ pub enum Form {
     SecretBase64,
     /// Base64.
     Base64,
+    /// An IPv4 or IPv6 address.
+    Address,
 }
 
 /// One option.
@@ -405,6 +408,18 @@ pub const KINDS: &[Kind] = &[
             row("InstructionType", Word(&["text/plain", "image/jpeg", "text/html"]), "text/plain", "InstructionType", "what that is"),
             row("Retries", Number(0, ANY), "3", "Retries", "failures in a row, of all controllers, until it is locked; 0 counts as 1"),
             row("LockoutPeriod", Number(0, i32::MAX as u32), "30", "LockoutPeriod", "seconds it stays locked; 0 for not at all"),
+        ],
+    },
+    Kind {
+        name: "udpecho",
+        object: "Device.IP.Diagnostics.UDPEchoConfig.",
+        doc: "a server that sends UDP packets back for tests (TR-143); one section",
+        options: &[
+            row("Enable", Bool, "0", "Enable", "1 starts it"),
+            row("Interface", Text, "", "Interface", "network of /etc/config/network it listens on; left out: all"),
+            row("SourceIPAddress", Address, "", "SourceIPAddress", "the only address it answers; without one it does not listen"),
+            row("UDPPort", Number(1, 65535), "7", "UDPPort", "where it listens"),
+            row("EchoPlusEnabled", Bool, "0", "EchoPlusEnabled", "1 fills in the fields of UDPEchoPlus"),
         ],
     },
     Kind {

@@ -159,6 +159,7 @@ impl Daemon {
             Ok(Asked::Agent(request, wait)) => {
                 self.control.last_call = self.control.last_call.wrapping_add(1);
                 self.control.asked = Some((call, wait));
+                self.echo.show(&mut self.agent.model().facts());
                 self.handle(Input::Local { call: self.control.last_call, request }).await;
             }
         }

@@ -6,6 +6,7 @@
 
 mod clock;
 pub mod control;
+mod echo;
 mod identity;
 mod links;
 pub mod operations;
@@ -24,6 +25,7 @@ use crate::task::block_on;
 use crate::usp::endpoint_id::EndpointId;
 use clock::Clock;
 use control::Control;
+use echo::Echo;
 use links::Links;
 use operations::{Done, Operations};
 use std::collections::VecDeque;
@@ -147,6 +149,7 @@ struct Daemon {
     clock: Clock,
     links: Links,
     operations: Operations,
+    echo: Echo,
     link_events: Receiver<LinkEvent>,
     /// When the record came that is being handled.
     arrived: Option<Instant>,
@@ -247,6 +250,7 @@ impl Daemon {
             LinkEvent::Record { at, .. } => Some(*at),
             _ => None,
         };
+        self.echo.show(&mut self.agent.model().facts());
         let state_changes = matches!(event, LinkEvent::Connected { .. } | LinkEvent::Lost { .. });
         let input = self.links.event(event, &mut self.agent.model().facts());
         // The agent looks at its facts with every input; without one it must be told to.
@@ -285,6 +289,7 @@ impl Daemon {
             Change::Event(name, data) if is_uplink(name, data) => {
                 log::debug!("event=ifup action=try-links-now");
                 self.links.try_now();
+                self.echo.try_now();
             }
             Change::Package(name) if &**name == config::PACKAGE => self.config_changed = true,
             _ => {}
@@ -314,6 +319,7 @@ impl Daemon {
     fn reload(&mut self, who: &str) {
         log::info!("event=reload reason={who}");
         self.links.try_now();
+        self.echo.try_now();
         self.pending.push_back(Input::ConfigChanged);
         self.config_changed = true;
     }
@@ -332,6 +338,7 @@ impl Daemon {
             self.handle(Input::ConfigChanged).await;
         }
         log::set_max_level(self.log_level.unwrap_or_else(|| start::log_level(&package)));
+        self.echo.follow(config::udp_echo(&package), self.agent.model().backend());
         let inputs = self.links.follow(&package, &self.own_id, &mut self.agent.model().facts());
         self.pending.extend(inputs);
         self.pending.push_back(Input::FactsChanged);

@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::control::Control;
+use super::echo::Echo;
 use super::identity;
 use super::links::Links;
 use super::operations::Operations;
@@ -27,7 +28,12 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{self, Receiver};
 
 /// What the data model shows instead of the short forms of the agent's package.
-const VIEW: View = View { package: config::PACKAGE, expand: config::expand, expand_section: config::expand_section };
+const VIEW: View = View {
+    package: config::PACKAGE,
+    expand: config::expand,
+    expand_section: config::expand_section,
+    refused: config::refused,
+};
 /// Everything that is kept.
 const KEPT: [Kept; 7] =
     [Kept::Boot, Kept::Version, Kept::Notifications, Kept::Requests, Kept::Challenges, Kept::Trial, Kept::Firmware];
@@ -56,6 +62,7 @@ impl Daemon {
             clock,
             links,
             operations,
+            echo: Echo::default(),
             link_events,
             arrived: None,
             waiting: 0,

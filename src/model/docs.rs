@@ -5,7 +5,7 @@
 //! failed is remembered as none, so a provider that never answers is asked once and costs its own values only.
 
 use super::mount::{self, Extent, Objects, Place};
-use crate::backend::uci::Package;
+use crate::backend::uci::{Edit, OptValue, Package};
 use crate::backend::{Backend, CallError, Table, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -69,6 +69,8 @@ pub struct View {
     pub expand: fn(&Package) -> Package,
     /// Writes out only what stands behind one section of the expanded package.
     pub expand_section: fn(&Package, &str) -> Package,
+    /// What is wrong with a value for an option of a section of this type; None where nothing is.
+    pub refused: fn(&str, &str, &str) -> Option<String>,
 }
 
 /// A view with what it last made of its package, which the backend keeps until the file changes.
@@ -81,6 +83,14 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn new(view: View) -> Self {
         Self { view, last: RefCell::default() }
+    }
+
+    /// What the package would not understand of an edit.
+    pub(super) fn refused(&self, package: &Package, edit: &Edit) -> Option<String> {
+        // An empty one goes, and what counts then is the default.
+        let Edit::Set { section, option, value: Some(OptValue::One(value)) } = edit else { return None };
+        let kind = &package.section(section).filter(|_| !value.is_empty())?.kind;
+        (self.view.refused)(kind, option, value)
     }
 
     fn of(&self, read: &Rc<Package>) -> Rc<Package> {

@@ -187,7 +187,7 @@ fn made(name: &str, kind: &str, options: &[(&str, &str)]) -> Section {
 fn short() -> Model<Router> {
     let router = Router::default();
     router.package("agent", "config controller acs\n\toption EndpointID proto::acs\n\toption url there\n");
-    let view = View { package: "agent", expand, expand_section };
+    let view = View { package: "agent", expand, expand_section, refused: |_, _, _| None };
     Model::new(schema(MAPPING), router, Instances::default(), vec![view])
 }
 
@@ -233,7 +233,12 @@ fn what_a_file_cannot_lose_is_not_deleted() {
     }
     let router = Router::default();
     router.package("agent", "config controller acs\n");
-    let view = View { package: "agent", expand: always, expand_section: |package, _| always(package) };
+    let view = View {
+        package: "agent",
+        expand: always,
+        expand_section: |package, _| always(package),
+        refused: |_, _, _| None,
+    };
     let model = Model::new(schema(MAPPING), router, Instances::default(), vec![view]);
     let refused = now(async {
         let mut change = model.begin();

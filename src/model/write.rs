@@ -3,7 +3,7 @@
 //! Changes are staged on copies of the UCI packages, where later parts of the same message see them. Nothing is
 //! written before [`Transaction::commit`], which writes each changed package once, all or none.
 
-use super::docs::Docs;
+use super::docs::{Docs, Shown};
 use super::eval::{Aliases, Eval, Item, Row, Scope};
 use super::keys::{assign, clash, defaults, guard, matters, put};
 use super::mount;
@@ -251,6 +251,7 @@ impl<B: Backend> Transaction<'_, B> {
     }
 
     async fn stage(&mut self, node: &Node, param: &Param, value: &str, guarded: bool) -> Result<(), Fault> {
+        let views = &self.model.views;
         let (staging, keyed) = self
             .evaluate(|eval| {
                 let node = refreshed(eval, node);
@@ -259,6 +260,7 @@ impl<B: Backend> Transaction<'_, B> {
                 }
                 let mut staging = Staging::default();
                 put(&Scope { eval, object: node.object, row: node.row.as_ref() }, param, value, &mut staging)?;
+                understood(views, eval, &staging)?;
                 Ok((staging, matters(eval, &node, param)))
             })
             .await?;
@@ -404,6 +406,15 @@ impl<B: Backend> Transaction<'_, B> {
             view.is_some_and(|shown| !difference(&touched.now, &(shown.view.expand)(&touched.now)).is_empty())
         })
     }
+}
+
+/// What a package with a view would not understand is not written into it.
+fn understood(views: &[Shown], eval: &Eval<'_>, staging: &Staging) -> Result<(), Fault> {
+    let wrong = staging.edits.iter().find_map(|(name, edit)| {
+        let view = views.iter().find(|shown| *shown.view.package == **name)?;
+        view.refused(eval.docs.package(name)?, edit)
+    });
+    wrong.map_or(Ok(()), |why| Err(Fault::new(Code::InvalidValue, why)))
 }
 
 pub(super) fn not_unique(key: &str) -> Fault {

@@ -46,8 +46,12 @@ impl Player {
         assert!(std::path::Path::new(&folder).is_dir(), "no folder {folder}");
         let fixture = Fixture::open(folder);
         let expand = usp_agent::config::expand;
-        let view =
-            View { package: "usp-agent", expand, expand_section: |package, _| usp_agent::config::expand(package) };
+        let view = View {
+            package: "usp-agent",
+            expand,
+            expand_section: usp_agent::config::expand_section,
+            refused: usp_agent::config::refused,
+        };
         let model = Model::new(crate::schema(), fixture.clone(), Instances::default(), vec![view]);
         model.set_clock(NOW);
         Self { fixture, model }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 const IP_INTERFACES: &str = "Device.IP.Interface.";
 
 /// What was asked for.
+#[derive(Clone)]
 pub enum Interface {
     /// Whichever the routes name.
     Any,
