@@ -120,7 +120,7 @@ pub const KINDS: &[Kind] = &[
             row("key", File, "", "", "PEM file of its private key"),
             row("UntrustedRole", Section("role"), "untrusted", "ControllerTrust.UntrustedRole", "role of a controller without one, or on an unencrypted link"),
             row("BannedRole", Section("role"), "", "ControllerTrust.BannedRole", "role of a controller whose certificate is revoked"),
-            list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys"),
+            list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys, and so may take a Backup(); none is by itself, `full` neither"),
             row("TOFUAllowed", Bool, "0", "ControllerTrust.TOFUAllowed", "1 takes in a controller whose certificate nobody vouches for, with UntrustedRole"),
             row("TOFUInactivityTimer", Number(0, ANY), "60", "ControllerTrust.TOFUInactivityTimer", "seconds such a controller may be silent at first; 0 for ever"),
             row("crl_file", File, "", "", "PEM file of revocation lists; who is on one is not let in"),
