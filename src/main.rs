@@ -10,6 +10,14 @@ mod no_unwind;
 #[path = "../build/p256.rs"]
 mod p256;
 
+#[path = "../build/last_words.rs"]
+mod last_words;
+
+#[cfg(target_env = "musl")]
+#[path = "../build/memory.rs"]
+mod memory;
+
 fn main() -> ExitCode {
+    last_words::on_fault();
     usp_agent::cli::run(std::env::args_os().skip(1).collect())
 }

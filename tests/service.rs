@@ -15,6 +15,7 @@ use mosquitto::Mosquitto;
 use rustix::process::Signal;
 use scene::{SOON, Scene, program};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 use usp_agent::demo::controller::{Controller, Trouble};
 use usp_agent::mtp::tls::{Clock, Identity, Keyring, ServerTls, Trust, Versions};
@@ -166,6 +167,30 @@ impl Tls {
             "config controller '{name}'\n\toption url '{url}'\n\toption EndpointID '{id}'\n\tlist role 'full'\n{files}\n"
         )
     }
+}
+
+/// All that is left of a panic where its message is left out (cross builds).
+#[test]
+fn a_fault_is_told_before_it_kills() {
+    Scene::play(|mut scene| async move {
+        for (signal, number) in [(Signal::ILL, 4), (Signal::TRAP, 5), (Signal::ABORT, 6), (Signal::SEGV, 11)] {
+            let _controller = connected(&mut scene).await;
+            scene.signal(signal);
+            assert_eq!(scene.ended().await.signal(), Some(number));
+            let log = scene.log();
+            let who = concat!("usp-agent ", env!("CARGO_PKG_VERSION"), ": ");
+            let place = format!("{who}signal {number} at 0x");
+            // Where qemu runs the program it says something of its own after that.
+            let told: Vec<&str> = log.lines().skip_while(|line| !line.starts_with(&place)).collect();
+            let [_, callers, ..] = told[..] else { panic!("`{place}` and callers do not end\n{log}") };
+            let callers: Vec<&str> =
+                callers.strip_prefix(who).unwrap().strip_prefix("called from ").unwrap().split(' ').collect();
+            assert!(
+                callers.iter().all(|one| usize::from_str_radix(&one[2..], 16).is_ok_and(|at| at > 0x1000)),
+                "{callers:?}"
+            );
+        }
+    });
 }
 
 /// 32 bits of seconds end in 2038: a date beyond that is neither in the past nor nonsense.

@@ -161,9 +161,7 @@ async fn publish(
             biased;
             event = heard.recv() => match event {
                 Some(LinkEvent::Remark { what, class: Some(class), .. }) => return Some((class, what)),
-                Some(LinkEvent::Lost { why, class, .. }) => {
-                    return Some((class, format!("after PUBLISH to \"{}\": {why}", reach.topic).into()));
-                }
+                Some(LinkEvent::Lost { why, class, .. }) => return Some((class, why)),
                 Some(_) => {}
                 None => return None,
             },

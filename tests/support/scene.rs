@@ -104,8 +104,7 @@ fn after(words: &[String], program: Command) -> Command {
 }
 
 pub async fn end_of(mut agent: Child) -> ExitStatus {
-    // Some die of what they do when the shortest window is over.
-    let until = Instant::now() + 2 * SOON;
+    let until = Instant::now() + SOON;
     loop {
         if let Some(status) = agent.try_wait().unwrap() {
             return status;
