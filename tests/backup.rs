@@ -230,7 +230,9 @@ fn the_file_is_for_a_role_that_may_do_all_of_it() {
         let (backup, restore) = (format!("{}Backup()", row("system")), format!("{}Restore()", row("system")));
         let url = server.url("f");
         // Passwords are for secured roles.
-        assert_eq!(refused(&mut controller, &backup, &[("URL", &url)], "SecuredRoles").await, 7006);
+        let what = "(/etc/config/usp-agent, section localagent: list SecuredRoles 'ROLE')";
+        assert_eq!(refused(&mut controller, &backup, &[("URL", &url)], what).await, 7006);
+        assert!(server.bodies().is_empty());
         start(&mut controller, &restore, &[("URL", &url)]).await;
         assert_eq!(done(&mut controller).await.0, 0);
         // All but one object is not all.
@@ -243,6 +245,12 @@ config permission 'but'\n\toption role 'full'\n\toption Order '2'\n\tlist Target
         start(&mut controller, &backup, &[("URL", &url)]).await;
         assert_eq!(done(&mut controller).await.0, 0);
         assert!(server.bodies()[0].starts_with(b"package system\n\nconfig system\n\toption hostname 'mine'\n"));
+        // A secured role that may not read all of it.
+        scene.signal(Signal::TERM);
+        scene.ended().await;
+        let blind = but.replace("Param 'r--n'", "Param '---n'");
+        let mut controller = connected(&mut scene, LAB, &format!("config role 'full'\n{blind}")).await;
+        assert_eq!(refused(&mut controller, &backup, &[("URL", &url)], "read all of Device.").await, 7006);
     });
 }
 

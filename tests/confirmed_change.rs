@@ -24,7 +24,7 @@ use usp_agent::usp::wire::msg::notify::operation_complete::OperationResp;
 const CONTROLLER: &str = "self::test";
 const REVERTED: &str = "X_USPAGENT_ChangeReverted!";
 /// Seconds a change has.
-const WINDOW: u64 = 8;
+const WINDOW: u64 = 10;
 /// Until a change is undone and the agent is back, with one start in between.
 const BACK: Duration = Duration::from_secs(3 * WINDOW + 10);
 

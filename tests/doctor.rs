@@ -3,10 +3,14 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "doctor/faults.rs"]
+mod faults;
 #[path = "support/mosquitto.rs"]
 mod mosquitto;
 #[path = "support/mqtt_broker.rs"]
 mod mqtt_broker;
+#[path = "support/namespaces.rs"]
+mod namespaces;
 #[path = "support/raw_websocket.rs"]
 mod raw_websocket;
 #[path = "support/scene.rs"]
@@ -46,9 +50,15 @@ impl Told {
     #[track_caller]
     fn is_well(&self, steps: &[&str]) {
         assert_eq!(self.code, 0, "{}", self.text);
-        for step in steps {
-            let is_ok = |line: &&str| line.trim_start().starts_with(step) && line.ends_with("ok");
-            assert!(self.text.lines().any(|line| is_ok(&line)), "no step {step}:\n{}", self.text);
+        self.reached(steps, &[]);
+    }
+
+    /// Which steps were gone, and which were not.
+    #[track_caller]
+    fn reached(&self, gone: &[&str], missing: &[&str]) {
+        for step in gone.iter().chain(missing) {
+            let is_ok = |line: &str| line.trim_start().starts_with(step) && line.ends_with("ok");
+            assert_eq!(self.text.lines().any(is_ok), gone.contains(step), "{step}:\n{}", self.text);
         }
     }
 }
@@ -159,15 +169,12 @@ async fn refusing_broker(code: u8) -> u16 {
 
 #[tokio::test]
 async fn why_a_broker_refuses() {
-    for (code, class) in [
-        (0x84, Class::Version),
-        (0x85, Class::ClientId),
-        (0x86, Class::Credentials),
-        (0x87, Class::NotAuthorized),
-        (0x88, Class::Refusal),
-    ] {
-        mqtt(refusing_broker(code).await).await.fails(class, &format!("0x{code:02x}"));
-    }
+    let refused = async |code| mqtt(refusing_broker(code).await).await;
+    refused(0x84).await.fails(Class::Version, "0x84");
+    refused(0x85).await.fails(Class::ClientId, "0x85");
+    refused(0x86).await.fails(Class::Credentials, "0x86");
+    refused(0x87).await.fails(Class::NotAuthorized, "0x87");
+    refused(0x88).await.fails(Class::Refusal, "0x88");
     mqtt(says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await).await.fails(Class::Protocol, "is that port a broker's");
 }
 

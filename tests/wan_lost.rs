@@ -37,8 +37,8 @@ const FAR: &str = "203.0.113.1";
 const WAN: &str = "# by hand\nconfig interface 'wan'\n\toption device 'wan'\n\toption proto 'static'\n
 \toption ipaddr '198.51.100.2/24'\n\toption gateway '198.51.100.1'\n";
 const WAS_DHCP: &str = "config interface 'wan'\n\toption device 'wan'\n\toption proto 'dhcp'\n";
-/// Seconds until a change is undone; less than services get to take one up, so nothing confirms it.
-const WINDOW: u32 = 3;
+/// Seconds until a change is undone: the shortest there are.
+const WINDOW: u32 = 10;
 /// Longer than a change, its undoing and a start in between take.
 const BACK: Duration = Duration::from_secs(20);
 /// From `config.change` to the reload; procd takes a second.
@@ -320,7 +320,7 @@ fn killed_before_the_first_rename() {
 #[test]
 fn killed_between_rename_and_reload() {
     // Long enough that a WAN which is still up, because nobody told netifd, would confirm the change.
-    play("killed_between_rename_and_reload", 8, false, |mut net| async move {
+    play("killed_between_rename_and_reload", WINDOW, false, |mut net| async move {
         let config = net.scene.router.config_dir();
         let _tracer = net.dies_before("fsync", 1, Some(&config)).await;
         net.set_wrong_address().await;

@@ -19,6 +19,8 @@ use std::rc::Rc;
 const SETTLE_MS: u64 = 5_000;
 /// Likewise where the radios start anew.
 const WIRELESS_SETTLE_MS: u64 = 15_000;
+/// Milliseconds that are left for an answer after that, however short the window: a good change must be able to stand.
+const ANSWER_MS: u64 = 5_000;
 /// Milliseconds between two probes.
 const PROBE_MS: u64 = 10_000;
 /// Milliseconds after which an undoing that failed is tried again.
@@ -80,6 +82,13 @@ impl Trial {
     fn save(&self, changes: &[String]) -> String {
         format!("{}\n{}\n{}\n", self.starts, self.demanded.join(" "), changes.join("\n"))
     }
+}
+
+/// Milliseconds until a change is undone, and until what is heard counts.
+fn times(confirm_window: u32, wireless: bool) -> (u64, u64) {
+    let window = u64::from(confirm_window) * 1000;
+    let (window, settle) = if wireless { (window * 3 / 2, WIRELESS_SETTLE_MS) } else { (window, SETTLE_MS) };
+    (window.max(settle + ANSWER_MS), settle)
 }
 
 /// Whether these edits may cut the way to a controller. Of a whole file nobody knows.
@@ -154,8 +163,7 @@ impl<B: Backend> Agent<B> {
 
     /// From now on; `wireless` where the radios start anew. The milliseconds it has.
     fn try_out(&mut self, demanded: Vec<Rc<str>>, starts: u32, wireless: bool, changes: &[String]) -> u64 {
-        let window = u64::from(self.settings.confirm_window) * 1000;
-        let (window, settle) = if wireless { (window * 3 / 2, WIRELESS_SETTLE_MS) } else { (window, SETTLE_MS) };
+        let (window, settle) = times(self.settings.confirm_window, wireless);
         let trial = Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts, untold: String::new() };
         self.timers.set(Timer::Probe, trial.settled_ms);
         self.timers.set(Timer::Undo, self.now.monotonic_ms + window);
@@ -293,6 +301,13 @@ impl<B: Backend> Agent<B> {
 mod tests {
     use super::*;
     use crate::backend::uci::parse::parse;
+
+    #[test]
+    fn a_window_is_never_too_short_for_an_answer() {
+        assert_eq!((times(120, false).0, times(120, true).0), (120_000, 180_000));
+        assert_eq!((times(10, false).0, times(10, true).0), (10_000, 20_000));
+        assert_eq!((times(1, false), times(1, true)), ((10_000, 5_000), (20_000, 15_000)));
+    }
 
     /// Examples of what the short form of a controller makes a link of, and of what it is known by.
     #[test]

@@ -23,6 +23,10 @@ pub const RESTORE: &str = "config_restore";
 /// The argument of both with the package.
 pub const ARGUMENT: &str = "package";
 
+/// What SecuredRoles keeps from a Get, a file must not bring; no role is in it before the owner says so.
+const UNSECURED: &str = "the file has passwords and keys: the controller's role must be in SecuredRoles \
+    (/etc/config/usp-agent, section localagent: list SecuredRoles 'ROLE')";
+
 /// A transfer of a package.
 #[derive(Debug)]
 pub(super) struct Copy {
@@ -35,10 +39,11 @@ pub(super) struct Copy {
 pub(super) fn backup<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>) -> Result<Reply, Fault> {
     let access = &call.asker.access;
     let sees_all = call.asker.is_owner() || crate::model::Permit::secured(&**access);
-    if !sees_all || !access.everywhere(Rights::PARAM_READ) {
-        return Err(denied(
-            "the file has passwords and keys: it is for a role of SecuredRoles that may read everything",
-        ));
+    if !sees_all {
+        return Err(denied(UNSECURED));
+    }
+    if !access.everywhere(Rights::PARAM_READ) {
+        return Err(denied("the file shows everything: it is for a role that may read all of Device."));
     }
     begin(agent, call, BACKUP)
 }

@@ -181,8 +181,8 @@ fn way(link: &Link, reach: &Reach, state: Option<&Table>, case: &Case<'_>) -> Wa
         Ok(probed) => probed,
         Err(error) => Probed { fault: Some((Class::Broken, error.to_string().into())), ..Probed::default() },
     };
-    let ended = probed.fault.as_ref().map_or(u8::MAX, |(class, _)| class.code() / 10 * 10);
-    for (first, step) in STEPS.iter().filter(|(first, _)| *first < ended) {
+    let ended = probed.fault.as_ref().map_or("", |(class, _)| step_of(*class));
+    for (first, step) in STEPS.iter().take_while(|(_, step)| *step != ended) {
         steps.extend(detail(*first, link, reach, &probed).map(|detail| (*step, detail)));
     }
     Way { link: shown, steps, fault: probed.fault }
@@ -210,7 +210,7 @@ fn detail(step: u8, link: &Link, reach: &Reach, probed: &Probed) -> Option<Strin
             let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
             Some(format!("{host} -> {}", found.map(|found| found.ip().to_string()).unwrap_or_default()))
         }
-        40 => Some(probed.peer.as_ref().map_or_else(|| format!("port {port}"), |peer| peer.address.to_string())),
+        40 if ip => Some(probed.peer.as_ref().map_or_else(|| format!("port {port}"), |peer| peer.address.to_string())),
         50 => link.transport.has_tls().then(|| accepted(probed.clock_is_set).to_owned()),
         60 => Some("accepted".to_owned()),
         70 if brokered => {

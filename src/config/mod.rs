@@ -171,6 +171,7 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
     let fits = match form {
         Form::Bool => boolean(value).is_some(),
         Form::Number(least, most) => value.parse().is_ok_and(|n: u32| (least..=most).contains(&n)),
+        Form::ZeroOr(least, most) => value.parse().is_ok_and(|n: u32| n == 0 || (least..=most).contains(&n)),
         Form::Text | Form::Secret => true,
         Form::Word(words) => words.contains(&value),
         Form::Url => return url::Url::parse(value).err().map(|what| what.to_string()),
@@ -192,7 +193,7 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
 /// nothing is.
 pub fn refused(kind: &str, option: &str, value: &str) -> Option<String> {
     let row = options::kind(kind)?.option(option)?;
-    let alone = matches!(row.form, Form::Bool | Form::Number(..) | Form::Word(_) | Form::Address);
+    let alone = matches!(row.form, Form::Bool | Form::Number(..) | Form::ZeroOr(..) | Form::Word(_) | Form::Address);
     let why = wrong(&Package::default(), row.form, value).filter(|_| alone)?;
     Some(format!("{option}: {why}"))
 }
@@ -207,6 +208,7 @@ impl fmt::Display for Form {
             Self::Bool => write!(f, "0 or 1"),
             Self::Number(least, u32::MAX) => write!(f, "a number from {least}"),
             Self::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::ZeroOr(least, most) => write!(f, "0 or a number from {least} to {most} (less counts as {least})"),
             Self::Text | Self::Secret => write!(f, "a text"),
             Self::Word(words) => write!(f, "{}", words.join(" or ")),
             Self::Url => write!(f, "an address"),

@@ -5,7 +5,7 @@
 
 use Form::{
     Address, Base64, Bool, Certificate, DateTime, Endpoint, File, Number, Secret, SecretBase64, Section, Text, Url,
-    Word,
+    Word, ZeroOr,
 };
 
 /// What a value may look like.
@@ -15,6 +15,8 @@ pub enum Form {
     Bool,
     /// A whole number within these bounds.
     Number(u32, u32),
+    /// 0, or a whole number within these bounds; what is less counts as the least.
+    ZeroOr(u32, u32),
     /// Any text.
     Text,
     /// Any text, never shown in a log.
@@ -120,11 +122,11 @@ pub const KINDS: &[Kind] = &[
             row("key", File, "", "", "PEM file of its private key"),
             row("UntrustedRole", Section("role"), "untrusted", "ControllerTrust.UntrustedRole", "role of a controller without one, or on an unencrypted link"),
             row("BannedRole", Section("role"), "", "ControllerTrust.BannedRole", "role of a controller whose certificate is revoked"),
-            list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys"),
+            list("SecuredRoles", Section("role"), "ControllerTrust.SecuredRoles", "roles that may read passwords and keys, and so may take a Backup(); none is by itself, `full` neither"),
             row("TOFUAllowed", Bool, "0", "ControllerTrust.TOFUAllowed", "1 takes in a controller whose certificate nobody vouches for, with UntrustedRole"),
             row("TOFUInactivityTimer", Number(0, ANY), "60", "ControllerTrust.TOFUInactivityTimer", "seconds such a controller may be silent at first; 0 for ever"),
             row("crl_file", File, "", "", "PEM file of revocation lists; who is on one is not let in"),
-            row("ConfirmWindow", Number(0, 3600), "120", "", "seconds after which a change that cut off the controllers is undone, half as many more for Wi-Fi; 0 keeps every change"),
+            row("ConfirmWindow", ZeroOr(10, 3600), "120", "", "seconds after which a change that cut off the controllers is undone, half as many more (20 at least) for Wi-Fi; services get 5 of them (Wi-Fi: 15) before an answer counts; 0 keeps every change"),
             row("AllowUnencryptedBackup", Bool, "0", "", "1 lets Backup() and Restore() go over http, where everybody on the way reads passwords and keys and may change what is restored; for a lab"),
             row("clock_wait", Number(0, 3600), "60", "", "seconds that links with TLS wait at start for a clock that is not set; then they connect, and dates of certificates do not count until it is"),
             row("Manufacturer", Text, "", "Device.DeviceInfo.Manufacturer", "what the image does not know of the hardware; likewise the next ones"),

@@ -40,6 +40,17 @@ config mqtt\n option BrokerAddress b\n option BrokerPort 70000\n option Transpor
 }
 
 #[test]
+fn a_window_too_short_for_an_answer_is_named() {
+    let with = |value: &str| warnings(&format!("config localagent 'agent'\n option ConfirmWindow '{value}'\n"));
+    for value in ["0", "10", "3600"] {
+        assert_eq!(with(value), [""; 0]);
+    }
+    let told = "2: config localagent 'agent': option ConfirmWindow: `5` is not 0 or a number from 10 to 3600 (less counts as 10)";
+    assert_eq!(with("5"), [told]);
+    assert_eq!(with("3601").len(), 1);
+}
+
+#[test]
 fn a_second_controller_of_the_same_id_is_told() {
     let got = warnings(
         "config controller 'a'\n option url 'ws://h'\n option EndpointID x\n

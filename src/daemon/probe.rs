@@ -161,7 +161,9 @@ async fn publish(
             biased;
             event = heard.recv() => match event {
                 Some(LinkEvent::Remark { what, class: Some(class), .. }) => return Some((class, what)),
-                Some(LinkEvent::Lost { why, class, .. }) => return Some((class, why)),
+                Some(LinkEvent::Lost { why, class, .. }) => {
+                    return Some((class, format!("after PUBLISH to \"{}\": {why}", reach.topic).into()));
+                }
                 Some(_) => {}
                 None => return None,
             },

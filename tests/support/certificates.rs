@@ -2,8 +2,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    date_time_ymd,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,6 +52,8 @@ pub struct Asked<'a> {
     pub endpoint_id: Option<&'a str>,
     pub years: Option<(i32, i32)>,
     pub serial: Option<u64>,
+    /// Its extended key usage lets clients show it, and servers not.
+    pub only_client: bool,
 }
 
 /// A certificate authority.
@@ -136,6 +139,9 @@ fn params(asked: &Asked<'_>) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, "test peer");
     if let Some(id) = asked.endpoint_id {
         params.subject_alt_names.push(SanType::URI(format!("urn:bbf:usp:id:{id}").try_into().unwrap()));
+    }
+    if asked.only_client {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     }
     params.serial_number = asked.serial.map(SerialNumber::from);
     if let Some((from, to)) = asked.years {

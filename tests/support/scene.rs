@@ -104,7 +104,8 @@ fn after(words: &[String], program: Command) -> Command {
 }
 
 pub async fn end_of(mut agent: Child) -> ExitStatus {
-    let until = Instant::now() + SOON;
+    // Some die of what they do when the shortest window is over.
+    let until = Instant::now() + 2 * SOON;
     loop {
         if let Some(status) = agent.try_wait().unwrap() {
             return status;

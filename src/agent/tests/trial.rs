@@ -208,6 +208,26 @@ fn a_controller_that_removes_itself_is_not_waited_for() {
 }
 
 #[test]
+fn a_window_shorter_than_services_need_is_made_longer() {
+    let mut bench = bench();
+    let text = bench.router.package_text("usp-agent").unwrap();
+    let text = text.replacen("config localagent\n", "config localagent\n\toption ConfirmWindow '3'\n", 1);
+    bench.router.set_package("usp-agent", &text).unwrap();
+    bench.input(Input::ConfigChanged);
+    bench.cut();
+    bench.pass(9_999);
+    assert!(bench.on_trial());
+    bench.input(Input::Alive { channel: CHANNEL });
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+    bench.response(set(false, "Device.IP.Interface.2.", &[("Enable", "true", true)]));
+    bench.lose();
+    bench.pass(9_999);
+    assert!(bench.on_trial());
+    bench.pass(1);
+    assert!(!bench.on_trial() && bench.wan_is_cut());
+}
+
+#[test]
 fn other_changes_are_not_on_trial_and_none_is_where_the_owner_says_so() {
     let mut bench = bench();
     bench.response(set(false, "Device.DeviceInfo.", &[("HostName", "new", true)]));

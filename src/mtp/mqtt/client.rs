@@ -151,7 +151,10 @@ pub(super) fn sort_out(filters: Vec<Filter>, codes: &[u8]) -> (Vec<Filter>, Vec<
 async fn expect_connack(wire: &mut Wire, connect: &[u8], version: Version, deadline: Instant) -> Result<ConnAck, Why> {
     let _ = wire.push(connect);
     let received = timeout_at(deadline, wire.receive()).await;
-    let received = received.unwrap_or_else(|_| Err(Why::new(Class::NoAnswer, "no answer")));
+    let received = received.unwrap_or_else(|_| match wire.has_part() {
+        true => Err("no whole packet came".into()),
+        false => Err(Why::new(Class::NoAnswer, "no answer")),
+    });
     let hint = "CONNECT was not answered: is that port a broker's, and does it want TLS?";
     match received.map_err(|why| why.or(Class::Protocol).map(|why| format!("{why}; {hint}")))? {
         Received::ConnAck(connack) if connack.code == 0 => Ok(*connack),
@@ -165,7 +168,10 @@ async fn expect_suback(wire: &mut Wire, id: u16, deadline: Instant) -> Result<(V
     let mut early = Vec::new();
     loop {
         let received = timeout_at(deadline, wire.receive()).await;
-        match received.map_err(|_| Why::new(Class::NoAnswer, "the broker does not answer SUBSCRIBE"))?? {
+        let received =
+            received.unwrap_or_else(|_| Err(Why::new(Class::NoAnswer, "the broker does not answer SUBSCRIBE")));
+        // A broker of MQTT 3.1.1 may have no other word for "not allowed".
+        match received.map_err(|why| why.or(Class::Subscription).map(|why| format!("after SUBSCRIBE: {why}")))? {
             Received::SubAck { id: answered, codes } if answered == id => return Ok((codes, early)),
             Received::Disconnect { code, reason } => {
                 return Err(Why::new(class_of(code), disconnected(code, reason.as_deref())));

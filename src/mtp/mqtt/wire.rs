@@ -38,6 +38,11 @@ impl Wire {
         &mut self.pipe.stream
     }
 
+    /// Something came that is no whole packet.
+    pub(super) fn has_part(&self) -> bool {
+        !self.pipe.incoming.is_empty()
+    }
+
     /// Queues a packet; false: too much waits already.
     #[must_use]
     pub(super) fn push(&mut self, packet: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use super::Identity;
 use crate::mtp::class::{Class, Why};
 use crate::{calendar, certificate};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,14 +82,14 @@ impl TlsFault {
         let error = error.get_ref()?.downcast_ref::<Error>()?;
         let class = match error {
             Error::AlertReceived(alert) => class_of_alert(*alert),
-            Error::InvalidMessage(_) => Class::TlsSilent,
+            Error::InvalidMessage(what) if is_foreign(what) => Class::TlsSilent,
             Error::PeerIncompatible(_) => Class::TlsVersion,
             Error::InvalidCertificate(reason) => class_of_certificate(reason),
             _ => Class::Tls,
         };
         let why = match error {
             Error::AlertReceived(alert) => alert_sentence(*alert),
-            Error::InvalidMessage(_) => "the peer does not speak TLS on that port".into(),
+            Error::InvalidMessage(what) if is_foreign(what) => "the peer does not speak TLS on that port".into(),
             Error::NoCertificatesPresented => {
                 "the peer presented no certificate: it needs one of an authority trusted here".into()
             }
@@ -137,11 +137,22 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!("{which} is not made for this purpose (extended key usage)")
         }
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+        CertificateError::Revoked => format!("{which} is revoked: it stands on a list of crl_file"),
+        reason if is_authority(reason) => {
             format!("{which} is an authority's: name its file as the CA file to trust it as it is")
         }
         reason => format!("{which} was refused: {reason}"),
     }
+}
+
+/// An authority's certificate that a server shows as its own, as self-signed ones often are.
+fn is_authority(reason: &CertificateError) -> bool {
+    matches!(reason, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
+}
+
+/// What came does not even begin as a record of TLS.
+fn is_foreign(what: &InvalidMessage) -> bool {
+    matches!(what, InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion)
 }
 
 fn class_of_certificate(reason: &CertificateError) -> Class {
@@ -150,6 +161,7 @@ fn class_of_certificate(reason: &CertificateError) -> Class {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Class::TlsNotYet,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Class::TlsName,
         CertificateError::UnknownIssuer => Class::TlsIssuer,
+        reason if is_authority(reason) => Class::TlsIssuer,
         _ => Class::TlsCertificate,
     }
 }

@@ -42,7 +42,7 @@ impl Dialer for Client {
         let _ = wire.push(HANDSHAKE, self.settings.own_id.as_bytes());
         match wire.handshake(&self.settings).await {
             Ok(endpoint_id) => Ok((wire, peer(&self.settings, endpoint_id))),
-            Err(fault) => Err(wire.leave(fault, self.settings.limits.goodbye).await),
+            Err(fault) => Err(wire.leave(fault, self.settings.limits.goodbye).await.of(Class::Protocol)),
         }
     }
 
