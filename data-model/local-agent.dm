@@ -12,6 +12,7 @@ object Device.LocalAgent.
   SupportedFingerprintAlgorithms    = text SHA-1,SHA-256,SHA-384,SHA-512
   AddCertificate()                  = agent add_certificate
   # A change that cut off the controllers was undone: Packages, and Changes as lines `package.section.option: now -> before`.
+  # Told at least once: an agent that is killed at that moment may tell it again, with the same Trial, 16 hex digits.
   X_USPAGENT_ChangeReverted!        = agent
   Periodic!                         = agent
   TransferComplete!                 = agent

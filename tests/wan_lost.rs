@@ -1,6 +1,6 @@
 //! A Set takes the WAN away, on a real network: the agent in one namespace, its controller in another, a veth between
 //! them that follows `/etc/config/network` as netifd would have it. The old file is back, the link is up again, the
-//! controller hears of it; also with the agent killed at any of five points.
+//! controller hears of it; also with the agent killed at any of six points.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "support/certificates.rs"]
@@ -374,6 +374,29 @@ fn killed_after_the_undoing_before_the_event() {
         net.is_silent().await;
         net.scene.start_again();
         net.is_back(WRONG_ADDRESS).await;
+    });
+}
+
+#[test]
+fn killed_after_the_event_is_kept_before_the_trial_is_forgotten() {
+    let name = "killed_after_the_event_is_kept_before_the_trial_is_forgotten";
+    play(name, WINDOW, false, |mut net| async move {
+        let undo = net.scene.router.state_dir().join("uci-undo");
+        let _tracer = net.dies_before("unlink", 1, Some(&undo)).await;
+        net.set_wrong_address().await;
+        net.until_reachable(false).await;
+        net.killed().await;
+        assert!(net.undo_exists() && net.network() == net.before && net.reloads() == 2);
+        net.scene.start_again();
+        // It is told twice, and says that it is the same.
+        let trial = |told: Notify| match told.notification {
+            Some(Notification::Event(mut event)) => event.params.remove("Trial").unwrap(),
+            told => panic!("{told:?}"),
+        };
+        let (first, second) = (trial(net.told().await), trial(net.told().await));
+        assert!(first == second && first.len() == 16, "{first} {second}");
+        net.is_silent().await;
+        assert!(!net.undo_exists() && net.reachable());
     });
 }
 

@@ -62,6 +62,8 @@ pub(super) struct Trial {
     settled_ms: u64,
     /// Starts of the agent since the change.
     starts: u32,
+    /// Who dies at the wrong moment tells of an undoing twice: by this a controller knows that it is the same one.
+    id: Box<str>,
     /// What is being undone, where the agent that began it told nobody any more.
     untold: String,
 }
@@ -80,7 +82,7 @@ pub struct OnTrial {
 impl Trial {
     /// With what undoing it changes: once that has begun, the packages no longer tell.
     fn save(&self, changes: &[String]) -> String {
-        format!("{}\n{}\n{}\n", self.starts, self.demanded.join(" "), changes.join("\n"))
+        format!("{} {}\n{}\n{}\n", self.starts, self.id, self.demanded.join(" "), changes.join("\n"))
     }
 }
 
@@ -157,14 +159,26 @@ impl<B: Backend> Agent<B> {
         let packages: Vec<&Box<str>> = undoable().collect();
         let wireless = packages.iter().any(|package| &***package == "wireless");
         let demanded = self.demanded();
-        let window = self.try_out(demanded, 0, wireless, &self.model.backend().unconfirmed().changes);
+        let id = self.trial.as_ref().map(|trial| trial.id.clone());
+        let id = id.unwrap_or_else(|| self.new_id());
+        let window = self.try_out(demanded, (0, id), wireless, &self.model.backend().unconfirmed().changes);
         log::info!("event=change_on_trial packages={packages:?} seconds={}", window / 1000);
     }
 
+    fn new_id(&mut self) -> Box<str> {
+        format!("{:016x}", self.dice.roll()).into()
+    }
+
     /// From now on; `wireless` where the radios start anew. The milliseconds it has.
-    fn try_out(&mut self, demanded: Vec<Rc<str>>, starts: u32, wireless: bool, changes: &[String]) -> u64 {
+    fn try_out(
+        &mut self,
+        demanded: Vec<Rc<str>>,
+        (starts, id): (u32, Box<str>),
+        wireless: bool,
+        changes: &[String],
+    ) -> u64 {
         let (window, settle) = times(self.settings.confirm_window, wireless);
-        let trial = Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts, untold: String::new() };
+        let trial = Trial { demanded, settled_ms: self.now.monotonic_ms + settle, starts, id, untold: String::new() };
         self.timers.set(Timer::Probe, trial.settled_ms);
         self.timers.set(Timer::Undo, self.now.monotonic_ms + window);
         self.actions.push(Action::Keep(Kept::Trial, trial.save(changes)));
@@ -238,16 +252,16 @@ impl<B: Backend> Agent<B> {
     }
 
     /// Ends the trial with everything as it was; the packages that are again. Who dies before that is told does it
-    /// again, so that neither the services nor the subscribers miss it.
+    /// again, so that neither the services nor the subscribers miss it: it is told at least once, by one `Trial`.
     pub(super) async fn put_back(&mut self, cause: &str) -> Result<Vec<Box<str>>, uci::Error> {
         let reverted = self.model.backend().revert().await?;
         log::warn!("event=change_reverted packages={:?} cause={cause}", reverted.packages);
-        let untold = self.trial.take().map(|trial| trial.untold).unwrap_or_default();
+        let (untold, id) = self.trial.take().map(|trial| (trial.untold, trial.id)).unwrap_or_default();
         let changes = if untold.is_empty() { reverted.changes.join("\n") } else { untold };
         let packages = reverted.packages.join(",");
         let told = Table::default().with("packages", &*packages).with("changes", &*changes).with("cause", cause);
         self.tell_owner("reverted", told);
-        let params = [("Packages", packages), ("Changes", changes)];
+        let params = [("Packages", packages), ("Changes", changes), ("Trial", id.into())];
         let params = handlers::map(params);
         self.event("Device.LocalAgent.", EVENT, params).await;
         self.keep_notifications();
@@ -268,11 +282,13 @@ impl<B: Backend> Agent<B> {
     pub(super) async fn resume_trial(&mut self, kept: &str) {
         let unconfirmed = self.model.backend().unconfirmed();
         let mut lines = kept.splitn(3, '\n');
-        let starts = lines.next().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0) + 1;
+        let (starts, id) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
+        let starts = starts.parse::<u32>().unwrap_or(0) + 1;
+        let id = if id.is_empty() { self.new_id() } else { id.into() };
         let mut demanded: Vec<Rc<str>> = lines.next().unwrap_or_default().split_whitespace().map(Into::into).collect();
         if unconfirmed.begun && !kept.is_empty() {
             let untold = lines.next().unwrap_or_default().trim_end().to_owned();
-            self.trial = Some(Trial { demanded, settled_ms: u64::MAX, starts, untold });
+            self.trial = Some(Trial { demanded, settled_ms: u64::MAX, starts, id, untold });
             return self.undo().await;
         }
         if unconfirmed.packages.is_empty() {
@@ -286,13 +302,14 @@ impl<B: Backend> Agent<B> {
             demanded = self.settings.controllers.iter().map(|controller| controller.section.clone()).collect();
         }
         if starts > MAX_STARTS || self.settings.confirm_window == 0 {
+            self.trial = Some(Trial { demanded, settled_ms: u64::MAX, starts, id, untold: String::new() });
             return self.undo().await;
         }
         log::warn!("event=change_still_on_trial starts={starts}");
         // The services may not have been told, and a way that they have not touched yet proves nothing.
         self.model.backend().announce(&unconfirmed.packages).await;
         let wireless = unconfirmed.packages.iter().any(|package| &**package == "wireless");
-        self.try_out(demanded, starts, wireless, &unconfirmed.changes);
+        self.try_out(demanded, (starts, id), wireless, &unconfirmed.changes);
         self.judge_trial();
     }
 }

@@ -200,6 +200,8 @@ struct Bench {
     events: Vec<(&'static str, Table)>,
     wake: Option<u64>,
     asked: u32,
+    /// Killed whenever a trial is over: what was kept for it stays.
+    dies_before_forgetting: bool,
 }
 
 impl Bench {
@@ -237,11 +239,22 @@ impl Bench {
         let own = EndpointId::lenient("os::00256D-123").unwrap();
         let agent = Agent::new(model, own, Package::clone, 42);
         let clock = Now { monotonic_ms: 1000, unix_ms: UNIX_MS, clock_is_set: true };
-        Self { agent, router, clock, done: vec![], sent: vec![], kept: vec![], events: vec![], wake: None, asked: 0 }
+        Self {
+            agent,
+            router,
+            clock,
+            done: vec![],
+            sent: vec![],
+            kept: vec![],
+            events: vec![],
+            wake: None,
+            asked: 0,
+            dies_before_forgetting: false,
+        }
     }
 
     fn start(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
+        let kept = self.kept.clone();
         self.input(Input::Started { boot: Boot::default(), kept });
     }
 
@@ -261,6 +274,7 @@ impl Bench {
         let mut next = Self::with(self.router.clone());
         next.kept = std::mem::take(&mut self.kept);
         next.clock = Now { monotonic_ms: 500, ..self.clock };
+        next.dies_before_forgetting = self.dies_before_forgetting;
         *self = next;
         self.start();
     }
@@ -274,6 +288,7 @@ impl Bench {
         for action in now(self.agent.handle(input, self.clock)) {
             match action {
                 Action::Send(outgoing) => self.sent.push(decode(&outgoing)),
+                Action::Keep(Kept::Trial, text) if text.is_empty() && self.dies_before_forgetting => {}
                 Action::Keep(what, text) => {
                     if what == Kept::Trial && text.is_empty() {
                         self.router.confirm().unwrap();

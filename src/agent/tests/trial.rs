@@ -160,6 +160,58 @@ fn an_undoing_that_a_crash_cut_short_is_ended_and_told_after_the_start() {
     assert!(bench.told().is_empty());
 }
 
+impl Bench {
+    /// The trials whose undoing acs is told of now.
+    fn trials(&mut self) -> Vec<String> {
+        self.connect("acs");
+        let events = self.notified().into_iter().filter_map(|(_, notify)| match notify.notification {
+            Some(Notification::Event(mut event)) => event.params.remove("Trial"),
+            _ => None,
+        });
+        events.collect()
+    }
+}
+
+/// The agent is killed when the event is kept, or sent, and the trial is not forgotten yet: undone when time was up, or
+/// at the one start too many.
+#[test]
+fn what_a_crash_makes_the_agent_tell_twice_is_told_of_the_same_trial() {
+    for starts in [0, 3] {
+        let mut bench = Bench::new(&subscription("e", "Event", REVERTED, "\toption NotifRetry '1'\n"));
+        bench.cut();
+        bench.lose();
+        (0..starts).for_each(|_| bench.reboot());
+        bench.dies_before_forgetting = true;
+        match starts {
+            0 => bench.pass(WINDOW),
+            _ => bench.reboot(),
+        }
+        bench.dies_before_forgetting = false;
+        bench.reboot();
+        let trials = bench.trials();
+        assert!(trials.len() == 2 && trials[0].len() == 16 && trials[0] == trials[1], "{starts}: {trials:?}");
+    }
+}
+
+#[test]
+fn another_change_is_another_trial_and_a_second_one_meanwhile_is_not() {
+    let mut bench = bench();
+    let mut trials = Vec::new();
+    for again in [false, true] {
+        bench.cut();
+        let kept = |bench: &Bench| bench.kept.iter().find(|(kept, _)| *kept == Kept::Trial).unwrap().1.clone();
+        let before = kept(&bench);
+        if again {
+            bench.response(set(false, "Device.IP.Interface.1.", &[("Enable", "false", true)]));
+            assert_eq!(kept(&bench).lines().next(), before.lines().next());
+        }
+        bench.lose();
+        bench.pass(2 * WINDOW);
+        trials.append(&mut bench.trials());
+    }
+    assert!(trials.len() == 2 && trials[0] != trials[1], "{trials:?}");
+}
+
 /// It was killed before the first rename. Whoever writes the package later is not undone for that.
 #[test]
 fn what_was_kept_for_a_change_never_made_is_forgotten_at_the_start() {
