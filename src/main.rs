@@ -13,6 +13,10 @@ mod p256;
 #[path = "../build/last_words.rs"]
 mod last_words;
 
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+#[path = "../build/c_library.rs"]
+mod c_library;
+
 #[cfg(target_env = "musl")]
 #[path = "../build/memory.rs"]
 mod memory;
