@@ -295,10 +295,14 @@ fn over_a_broker_in_both_versions() {
         Scene::play(|mut scene| async move {
             let Some(broker) = Mosquitto::start(|_| "allow_anonymous true".into()) else { return };
             let config = controller_section(&format!("mqtt://127.0.0.1:{}/usp/controller", broker.port));
+            let mut controller = Controller::at_broker(&own_id(), broker.port, version, "usp/controller", "usp/agent");
+            // The agent says that it is there once: whoever is not at the broker by then misses it.
+            while !controller.is_connected().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             scene.start(&format!(
                 "{config}\toption ProtocolVersion '{number}'\n\toption ResponseTopicConfigured 'usp/agent'\n"
             ));
-            let mut controller = Controller::at_broker(&own_id(), broker.port, version, "usp/controller", "usp/agent");
             controller.agent(SOON).await.unwrap();
             assert_eq!(controller.value("Device.DeviceInfo.ModelName").await.unwrap(), "Demo Router");
             assert_eq!(controller.value("Device.MQTT.Client.1.Status").await.unwrap(), "Connected");

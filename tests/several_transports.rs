@@ -222,7 +222,10 @@ fn the_next_way_takes_over_when_one_is_lost_and_the_better_one_when_it_is_back()
     Scene::play(|mut scene| async move {
         let Some(broker) = Mosquitto::start(|_| "allow_anonymous true".into()) else { return };
         let (websocket, port) = Controller::on_websocket(&own_id()).unwrap();
-        let mqtt = Controller::at_broker(&own_id(), broker.port, Version::V5, "usp/controller", "usp/agent");
+        let mut mqtt = Controller::at_broker(&own_id(), broker.port, Version::V5, "usp/controller", "usp/agent");
+        while !mqtt.is_connected().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let unix = Controller::at_socket(&own_id(), &socket(&scene));
         let mut ways = Ways { websocket, mqtt, unix, names: 0 };
         let broker_port = broker.port;
