@@ -349,6 +349,7 @@ fn notify_resp(bytes: &[u8]) -> Option<String> {
 
 #[test]
 fn what_must_arrive_arrives_over_a_bad_link() {
+    let mut responses = 0;
     for seed in 1..=40 {
         let mut world = World::new(seed, Weather { lost: 40, twice: 20, garbled: 0, slowest_ms: 20_000 });
         world.connect();
@@ -364,8 +365,10 @@ fn what_must_arrive_arrives_over_a_bad_link() {
         assert!(world.needless.is_empty(), "seed {seed}: repeated after the answer: {:?}", world.needless);
         let unanswered = world.got.keys().filter(|id| !world.answered.contains_key(*id)).count();
         assert!(unanswered <= 1, "seed {seed}: only the Boot! that wants no answer has none, not {unanswered}");
-        assert!(world.responses > 0, "seed {seed}");
+        responses += world.responses;
     }
+    // Of 800 requests, each of which may be lost like its answer, and neither is repeated: 288 but for luck, and some twice.
+    assert!(responses > 200, "{responses}");
 }
 
 #[test]
