@@ -39,7 +39,8 @@ async fn connected(scene: &mut Scene, more: &str, sections: &str) -> Controller 
         ("name", "ValueChange", "Device.DeviceInfo.HostName"),
     ];
     for (id, kind, reference) in subscriptions {
-        let settings = [("Enable", "true"), ("ID", id), ("NotifType", kind), ("ReferenceList", reference)];
+        let settings =
+            [("Enable", "true"), ("Persistent", "true"), ("ID", id), ("NotifType", kind), ("ReferenceList", reference)];
         controller.add("Device.LocalAgent.Subscription.", &settings).await.unwrap();
     }
     controller
@@ -268,12 +269,25 @@ fn canceled_or_killed_in_the_middle_nothing_has_changed() {
         controller.operate(&format!("{request}.Cancel()"), "", &[]).await.unwrap();
         assert_eq!(transfer(&mut controller).await.params["FaultCode"], "7023");
         assert_eq!(done(&mut controller).await.0, 7023);
-        start(&mut controller, &restore, &[("URL", &url)]).await;
-        sleep(Duration::from_millis(300)).await;
-        scene.signal(Signal::KILL);
-        scene.ended().await;
-        scene.start_again();
-        assert_eq!(controller.agent(SOON).await.map(drop), Ok(()));
-        assert_eq!(inode(&scene, "system"), before);
+        // Takes a connection and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nowhere = format!("http://{}/f", silent.local_addr().unwrap());
+        let backup = format!("{}Backup()", row("system"));
+        for (command, url, kind) in [(restore, url, "Download"), (backup, nowhere, "Upload")] {
+            start(&mut controller, &command, &[("URL", &url)]).await;
+            sleep(Duration::from_millis(300)).await;
+            scene.signal(Signal::KILL);
+            scene.ended().await;
+            scene.start_again();
+            assert_eq!(controller.agent(SOON).await.map(drop), Ok(()));
+            assert_eq!(inode(&scene, "system"), before);
+            // The agent that is back tells of it, once.
+            let told = transfer(&mut controller).await;
+            let of = |name: &str| told.params[name].as_str();
+            assert_eq!((of("FaultCode"), of("TransferURL"), of("TransferType")), ("7022", &*url, kind));
+            assert!(matches!(done(&mut controller).await, (7022, why) if why.contains("restart")));
+            let state = scene.router.state_dir().join("requests.state");
+            assert!(!state.exists(), "{}", std::fs::read_to_string(state).unwrap());
+        }
     });
 }

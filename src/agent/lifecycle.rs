@@ -101,12 +101,13 @@ impl<B: Backend> Agent<B> {
         self.after.committed.clear();
         self.reload().await;
         let text = |wanted: Kept| kept.iter().find(|(name, _)| *name == wanted).map_or("", |(_, text)| text.as_str());
-        self.restore_requests(text(Kept::Requests));
+        let interrupted = self.restore_requests(text(Kept::Requests));
         let ended = self.resume_firmware(text(Kept::Firmware)).await;
         self.challenges.load(text(Kept::Challenges), self.now.monotonic_ms);
         self.boot(Boot::load(text(Kept::Boot)).unwrap_or(boot), text(Kept::Version), ended.updated).await;
         self.tell_ended(ended).await;
         self.outbox.load(text(Kept::Notifications), self.now.monotonic_ms);
+        self.tell_interrupted(interrupted).await;
         self.resume_trial(text(Kept::Trial)).await;
         let settings = self.settings.clone();
         for controller in settings.controllers.iter().filter(|c| c.enable && !c.on_boarded) {

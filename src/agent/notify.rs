@@ -331,7 +331,7 @@ fn encode(msg_id: &str, notice: &Notice) -> Bytes {
     message::request(msg_id, ReqType::Notify(notify))
 }
 
-fn unhex(text: &str) -> Option<Bytes> {
+pub(super) fn unhex(text: &str) -> Option<Bytes> {
     if text.len() % 2 != 0 || text.len() > 2 * MAX_SAVED_BYTES {
         return None;
     }

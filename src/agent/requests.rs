@@ -1,9 +1,12 @@
 //! The Request table: asynchronous commands while they run (R-OPR.0).
 //!
-//! At most [`MAX_REQUESTS`] at a time. A reboot ends all of them but scheduled timers.
+//! At most [`MAX_REQUESTS`] at a time. A restart ends all of them but scheduled timers: they have failed. Of a transfer
+//! that is told then; a diagnostic is gone without a word, for to know of it would cost two writes to the flash each time.
 
+use super::notify::unhex;
 use super::settings::Kind;
 use super::timers::Timer;
+use super::transfers::Transfer;
 use super::{Action, Agent, Kept, handlers};
 use crate::backend::{Backend, Table};
 use crate::model::Rights;
@@ -15,8 +18,8 @@ use std::fmt::Write as _;
 
 /// Commands that run at the same time at most; a further one fails with 7005.
 pub const MAX_REQUESTS: usize = 32;
-/// Longest CommandKey that a scheduled timer takes over a reboot, in bytes.
-const MAX_KEY: usize = 256;
+/// Longest CommandKey or URL that is taken over a reboot, in characters.
+const MAX_KEPT: usize = 1024;
 
 /// The table, and the facts the model reads it from.
 const TABLE: &str = "Device.LocalAgent.Request.";
@@ -64,6 +67,8 @@ struct Request {
     canceling: bool,
     /// A scheduled timer: when it is up, in the monotonic clock and since 1970 (0 where that is not known).
     due: Option<(u64, i64)>,
+    /// A transfer: TransferType, StartTime and URL.
+    transfer: Option<(&'static str, Option<i64>, String)>,
 }
 
 impl Requests {
@@ -75,7 +80,7 @@ impl Requests {
         while self.rows.contains_key(&self.last) {
             self.last = self.last.wrapping_add(1).max(1);
         }
-        self.rows.insert(self.last, Request { origin, canceling: false, due: None });
+        self.rows.insert(self.last, Request { origin, canceling: false, due: None, transfer: None });
         Ok(self.last)
     }
 
@@ -89,33 +94,53 @@ impl Requests {
         self.rows.is_empty()
     }
 
-    /// The scheduled timers, one per line: what is left in ms, when it is up since 1970, who, object, command, key.
+    /// The scheduled timers and the transfers, one per line: what is left in ms or TransferType, when it is up or was
+    /// begun since 1970, who, object, command, key; the URL of a transfer.
     fn save(&self, now_ms: u64) -> String {
         let mut text = String::new();
         for request in self.rows.values() {
-            let Some((at_ms, at_unix)) = request.due else { continue };
+            let url = match (&request.due, &request.transfer) {
+                (Some((at_ms, at_unix)), _) => {
+                    let _ = write!(text, "{} {at_unix}", at_ms.saturating_sub(now_ms));
+                    ""
+                }
+                (None, Some((kind, started, url))) => {
+                    let _ = write!(text, "{kind} {}", started.unwrap_or(i64::MIN));
+                    url
+                }
+                (None, None) => continue,
+            };
             let Origin { endpoint_id, object, command, key } = &request.origin;
-            let left = at_ms.saturating_sub(now_ms);
-            let _ = write!(text, "{left} {at_unix} {endpoint_id} {object} {command} ");
-            for byte in key.bytes().take(MAX_KEY) {
-                let _ = write!(text, "{byte:02x}");
-            }
+            let _ = write!(text, " {endpoint_id} {object} {command} ");
+            write_hex(&mut text, key);
+            text.push(' ');
+            write_hex(&mut text, url);
             text.push('\n');
         }
         text
     }
 }
 
-/// One line of [`Requests::save`].
-fn parse(line: &str) -> Option<(u64, i64, Origin)> {
+fn write_hex(text: &mut String, word: &str) {
+    let mut utf8 = [0; 4];
+    for letter in word.chars().take(MAX_KEPT) {
+        for byte in letter.encode_utf8(&mut utf8).bytes() {
+            let _ = write!(text, "{byte:02x}");
+        }
+    }
+}
+
+fn read_hex(hex: &str) -> Option<String> {
+    String::from_utf8(unhex(hex)?.into()).ok()
+}
+
+/// One line of [`Requests::save`]: its first two words, where it came from, and the URL.
+fn parse(line: &str) -> Option<(&str, i64, Origin, String)> {
     let mut words = line.split(' ');
-    let (left, at_unix) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let (first, at_unix) = (words.next()?, words.next()?.parse().ok()?);
     let (endpoint_id, object, command) = (words.next()?.into(), words.next()?.into(), words.next()?.into());
-    let hex = words.next()?;
-    let byte = |i: usize| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok();
-    let key = (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?;
-    let key = String::from_utf8(key).ok()?.into();
-    Some((left, at_unix, Origin { endpoint_id, object, command, key }))
+    let key = read_hex(words.next()?)?.into();
+    Some((first, at_unix, Origin { endpoint_id, object, command, key }, read_hex(words.next()?)?))
 }
 
 impl<B: Backend> Agent<B> {
@@ -173,6 +198,10 @@ impl<B: Backend> Agent<B> {
         let outcome = if request.canceling && outcome.is_err() { canceled() } else { outcome };
         self.tell_completion(&path, &request.origin, &outcome);
         self.operation_complete(&request.origin, outcome).await;
+        if request.transfer.is_some() {
+            self.keep_notifications();
+            self.keep_requests();
+        }
     }
 
     fn tell_completion(&mut self, request: &str, origin: &Origin, outcome: &Outcome) {
@@ -223,13 +252,26 @@ impl<B: Backend> Agent<B> {
         }
     }
 
+    /// The end of this transfer is told also where a restart brings it about.
+    pub(super) fn keep_transfer(&mut self, transfer: &Transfer) {
+        if let Some(request) = self.requests.rows.get_mut(&transfer.request) {
+            request.transfer = Some((transfer.kind, transfer.started, transfer.url.clone()));
+            self.keep_requests();
+        }
+    }
+
     fn keep_requests(&mut self) {
         self.actions.push(Action::Keep(Kept::Requests, self.requests.save(self.now.monotonic_ms)));
     }
 
-    /// Takes scheduled timers back after a start.
-    pub(super) fn restore_requests(&mut self, text: &str) {
-        for (left, at_unix, origin) in text.lines().take(MAX_REQUESTS).filter_map(parse) {
+    /// Takes scheduled timers back after a start; the transfers that it ended.
+    pub(super) fn restore_requests(&mut self, text: &str) -> Vec<Transfer> {
+        let mut ended = Vec::new();
+        for (first, at_unix, origin, url) in text.lines().take(MAX_REQUESTS).filter_map(parse) {
+            let Ok(left) = first.parse::<u64>() else {
+                ended.push(Transfer::ended(first, (at_unix != i64::MIN).then_some(at_unix), origin, url));
+                continue;
+            };
             if let Ok(id) = self.start_request(origin) {
                 let at = self.now.monotonic_ms.saturating_add(left);
                 self.schedule_at(id, at, at_unix);
@@ -238,6 +280,22 @@ impl<B: Backend> Agent<B> {
         if self.now.clock_is_set {
             self.adjust_schedules();
         }
+        ended
+    }
+
+    /// A restart in the middle of a transfer is a failure of it (USP, Persistence of Asynchronous Operations). Who dies
+    /// before that is kept tells it again.
+    pub(super) async fn tell_interrupted(&mut self, transfers: Vec<Transfer>) {
+        if transfers.is_empty() {
+            return;
+        }
+        for transfer in transfers {
+            let fault = Fault::new(Code::CommandFailure, "interrupted by a restart of the agent");
+            self.transfer_complete(&transfer, Some(&fault)).await;
+            self.operation_complete(&transfer.origin, Err(fault)).await;
+        }
+        self.keep_notifications();
+        self.keep_requests();
     }
 
     /// The clock is right: timers that were restored without it are set by it.

@@ -18,7 +18,7 @@ const UNKNOWN_DIGEST: &str = "SHA-224";
 /// A transfer under way, or one that has ended.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    /// Its row in the Request table.
+    /// Its row in the Request table; 0 for one that has none any more.
     pub(super) request: u32,
     /// Who asked, with which command of which object.
     pub(super) origin: Origin,
@@ -46,6 +46,12 @@ impl Transfer {
         let request = call.start(agent)?;
         let started = agent.now.clock_is_set.then(|| agent.now.unix_ms.div_euclid(1000));
         Ok(Self { request, origin: call.origin(), kind, url: given("URL"), started, algorithm, checksum })
+    }
+
+    /// One that a restart of the agent ended.
+    pub(super) fn ended(kind: &str, started: Option<i64>, origin: Origin, url: String) -> Self {
+        let kind = if kind == "Upload" { "Upload" } else { "Download" };
+        Self { request: 0, origin, kind, url, started, algorithm: String::new(), checksum: String::new() }
     }
 }
 

@@ -75,6 +75,7 @@ fn begin<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, operation: &str) -> 
     let restores = operation == RESTORE;
     let transfer = Transfer::begin(agent, call, if restores { "Download" } else { "Upload" })?;
     let request = transfer.request;
+    agent.keep_transfer(&transfer);
     agent.copies.insert(request, Copy { transfer, package: package.into(), restores });
     let mut input = call.invocation.input.clone();
     input.push((ARGUMENT.into(), package.into()));

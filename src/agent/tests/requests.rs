@@ -118,6 +118,41 @@ fn a_scheduled_timer_survives_a_reboot() {
 }
 
 #[test]
+fn a_transfer_that_a_restart_ends_has_failed_and_is_told_once() {
+    let events = subscription("ev", "Event", "Device.LocalAgent.TransferComplete!", "");
+    let mut bench = Bench::new(&format!("{}{events}", done("Device.")));
+    let restore = "Device.DeviceInfo.VendorConfigFile.1.Restore()";
+    let input = [("URL", "https://h/é"), ("Username", ""), ("Password", "")];
+    bench.response(operate(restore, "key é", &input));
+    bench.response(operate("Device.IP.Diagnostics.IPPing()", "gone", &PING));
+    bench.response(operate("Device.ScheduleTimer()", "timer", &[("DelaySeconds", "60")]));
+    bench.reboot();
+    bench.connect("acs");
+    let mut told = bench.notified();
+    told.retain(|(_, notify)| !format!("{notify:?}").contains("Boot!"));
+    let Some(Notification::Event(event)) = &told[0].1.notification else { panic!("{told:?}") };
+    let of = |name: &str| event.params[name].as_str();
+    assert_eq!((of("Command"), of("CommandKey"), of("TransferURL")), (restore, "key é", "https://h/é"));
+    assert_eq!((of("FaultCode"), of("TransferType")), ("7022", "Download"));
+    assert_ne!(of("StartTime"), crate::calendar::UNKNOWN_TIME);
+    assert_eq!(line(&told[1].1), format!("done done {restore} key é"));
+    assert!(told.len() == 2 && format!("{:?}", told[1]).contains("7022"), "{told:?}");
+    assert_eq!(bench.get("Device.LocalAgent.Request.*.Command"), ["Command=Device.ScheduleTimer()"]);
+    bench.reboot();
+    bench.connect("acs");
+    assert!(bench.told().iter().all(|line| !line.contains("Restore")));
+    // One that ended by itself is not told again.
+    bench.response(operate(restore, "k", &input));
+    let Some(Action::Spawn(Operation { request, .. })) = bench.done.pop() else { panic!("{:?}", bench.done) };
+    let outcome = Err(crate::usp::fault::Fault::new(crate::usp::fault::Code::CommandFailure, "404"));
+    bench.input(Input::OperationDone { request, outcome });
+    assert!(bench.told().len() == 2);
+    bench.reboot();
+    bench.connect("acs");
+    assert!(bench.told().iter().all(|line| !line.contains("Restore")));
+}
+
+#[test]
 fn a_reboot_is_answered_first_and_told_afterwards() {
     let mut bench = Bench::new(&subscription("boot", "Event", "Device.Boot!", ""));
     let OperationResp::ReqOutputArgs(_) =
