@@ -192,9 +192,9 @@ fn wrong(package: &Package, form: Form, value: &str) -> Option<String> {
 /// What is wrong with a value that a controller gives an option, where that can be told from the value alone; None where
 /// nothing is.
 pub fn refused(kind: &str, option: &str, value: &str) -> Option<String> {
-    let row = options::kind(kind)?.option(option)?;
-    let alone = matches!(row.form, Form::Bool | Form::Number(..) | Form::ZeroOr(..) | Form::Word(_) | Form::Address);
-    let why = wrong(&Package::default(), row.form, value).filter(|_| alone)?;
+    let form = options::kind(kind)?.option(option)?.form;
+    let alone = matches!(form, Form::Bool | Form::Number(..) | Form::ZeroOr(..) | Form::Word(_) | Form::Address);
+    let why = alone.then(|| wrong(&Package::default(), form, value))??;
     Some(format!("{option}: {why}"))
 }
 
