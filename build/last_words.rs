@@ -82,7 +82,8 @@ extern "C" fn handler(signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
             // A line of its own: where the stack is what broke, reading it ends the program.
             line.text(WHO);
             line.text("called from");
-            line.callers(saved(stack));
+            // Where code is kept once (cross/shorten/) only $ra knows from where it was called.
+            line.callers(saved(stack), if cfg!(target_arch = "mips") { saved(stack + 16) } else { 0 });
         }
         line.say();
         libc::raise(signal);
@@ -129,12 +130,17 @@ impl Line {
         self.number(address.wrapping_sub(moved), 16);
     }
 
-    /// What on the stack points into code, from the innermost on; some of it was left by calls that are over.
+    /// What on the stack points into code, from the innermost on, and before it `last` where that does; some of it was
+    /// left by calls that are over.
     ///
     /// # Safety
     /// `stack` is the stack pointer of a thread of this program.
-    unsafe fn callers(&mut self, stack: usize) {
+    unsafe fn callers(&mut self, stack: usize, last: usize) {
         let code = &raw const _start as usize..&raw const etext as usize;
+        if code.contains(&last) {
+            self.text(" ");
+            self.address(last);
+        }
         let end = unsafe { environ } as usize;
         let room = end.checked_sub(stack).filter(|room| *room < 8 << 20);
         let words = room.map_or(WORDS, |room| (room / size_of::<usize>()).min(WORDS_OF_FIRST_THREAD));
