@@ -94,6 +94,25 @@ fn no_chains_of_let() {
     assert!(!chains("if let Some(x) = f(a && b) { a && b }; let x = a && b; if a && b { let c = 1; }"));
 }
 
+/// What `Debug` writes is for tests alone: programs of cross/build do not have it (`-Zfmt-debug=none`), and what a person
+/// reads has words of its own.
+#[test]
+fn nothing_a_person_reads_is_debug() {
+    let shows = |source: &str| {
+        let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        code.lines().any(|line| line.contains(":?}") || line.contains(":#?}"))
+    };
+    let is_program = |file: &&PathBuf| {
+        let path = file.to_string_lossy();
+        !["/tests", "_tests.rs", "src/demo"].iter().any(|part| path.contains(part)) && !path.ends_with("mangled.rs")
+    };
+    let sources = sources("src");
+    let offenders: Vec<_> =
+        sources.iter().filter(is_program).filter(|file| shows(&fs::read_to_string(file).unwrap())).collect();
+    assert!(offenders.is_empty(), "{offenders:?}");
+    assert!(sources.len() > 300, "{}", sources.len());
+}
+
 /// Whether a condition has `let` and `&&` side by side.
 fn chains(code: &str) -> bool {
     let conditions = code.match_indices("if ").chain(code.match_indices("while "));

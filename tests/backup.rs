@@ -142,7 +142,7 @@ fn what_was_backed_up_comes_back() {
         assert_eq!((told["TransferType"].as_str(), told["FaultCode"].as_str()), ("Download", "0"));
         assert_eq!(told["CheckSum"], sum);
         assert_eq!(done(&mut controller).await, (0, String::new()));
-        scene.until_logged("event=change_on_trial packages=[\"system\"]").await;
+        scene.until_logged("event=change_on_trial packages=system").await;
         let Notification::ValueChange(change) = heard(&mut controller, "name").await else { panic!() };
         assert_eq!(change.param_value, "OpenWrt");
         assert_eq!(scene.router.config("system").unwrap().trim(), before.trim());

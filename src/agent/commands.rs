@@ -45,7 +45,7 @@ fn reboot<B: Backend>(agent: &mut Agent<B>, call: &Call<'_>, usual: &'static str
         reason: call.argument("Reason").unwrap_or_default().into(),
         command_key: call.command_key.into(),
     };
-    log::info!("controller={} command={} cause={:?}", call.asker.controller, call.invocation.path, boot.cause);
+    log::info!("controller={} command={} cause={}", call.asker.controller, call.invocation.path, boot.cause.name());
     agent.after.reboot = Some(boot);
     Ok(Reply::Output(Vec::new()))
 }
@@ -123,5 +123,5 @@ async fn restart<B: Backend>(agent: &Agent<B>, object: &str) -> Result<(), Fault
         let down = backend.call(object, "down", &none).await;
         called = backend.call(object, "up", &none).await.and(down);
     }
-    called.map(drop).map_err(|why| Fault::new(Code::CommandFailure, format!("{object} cannot be restarted: {why:?}")))
+    called.map(drop).map_err(|why| Fault::new(Code::CommandFailure, format!("{object} cannot be restarted: {why}")))
 }

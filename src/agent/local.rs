@@ -155,7 +155,7 @@ impl<B: Backend> Agent<B> {
         };
         challenges::assign(self, &controller.section, &roles).await?;
         self.forget_challenge(&controller.section);
-        log::info!("controller={} event=approved roles={roles:?}", controller.section);
+        log::info!("controller={} event=approved roles={}", controller.section, roles.join(","));
         Ok(roles)
     }
 

@@ -156,13 +156,13 @@ impl<B: Backend> Agent<B> {
         if undoable().next().is_none() {
             return;
         }
-        let packages: Vec<&Box<str>> = undoable().collect();
-        let wireless = packages.iter().any(|package| &***package == "wireless");
+        let packages: Vec<&str> = undoable().map(|package| &**package).collect();
+        let wireless = packages.contains(&"wireless");
         let demanded = self.demanded();
         let id = self.trial.as_ref().map(|trial| trial.id.clone());
         let id = id.unwrap_or_else(|| self.new_id());
         let window = self.try_out(demanded, (0, id), wireless, &self.model.backend().unconfirmed().changes);
-        log::info!("event=change_on_trial packages={packages:?} seconds={}", window / 1000);
+        log::info!("event=change_on_trial packages={} seconds={}", packages.join(","), window / 1000);
     }
 
     fn new_id(&mut self) -> Box<str> {
@@ -255,7 +255,7 @@ impl<B: Backend> Agent<B> {
     /// again, so that neither the services nor the subscribers miss it: it is told at least once, by one `Trial`.
     pub(super) async fn put_back(&mut self, cause: &str) -> Result<Vec<Box<str>>, uci::Error> {
         let reverted = self.model.backend().revert().await?;
-        log::warn!("event=change_reverted packages={:?} cause={cause}", reverted.packages);
+        log::warn!("event=change_reverted packages={} cause={cause}", reverted.packages.join(","));
         let (untold, id) = self.trial.take().map(|trial| (trial.untold, trial.id)).unwrap_or_default();
         let changes = if untold.is_empty() { reverted.changes.join("\n") } else { untold };
         let packages = reverted.packages.join(",");

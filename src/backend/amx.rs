@@ -36,7 +36,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call(why) => fmt::Debug::fmt(why, f),
+            Self::Call(why) => why.fmt(f),
             Self::Refused(code, _) => write!(f, "refused:{code}"),
             Self::Malformed => f.write_str("malformed"),
         }

@@ -115,7 +115,7 @@ impl Live {
             let data = Table::default().with("package", &**package);
             let args = Table::default().with("type", "config.change").with("data", data);
             if let Err(error) = self.bus.call("service", "event", &args).await {
-                log::warn!("config-change=untold package={package} error={error:?} effect=services-are-not-reloaded");
+                log::warn!("config-change=untold package={package} error=\"{error}\" effect=services-are-not-reloaded");
             }
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! The backend knows nothing of TR-181 and decides nothing.
 
+use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -39,6 +40,18 @@ pub enum CallError {
     TooLarge,
 }
 
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("not on the bus"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Disconnected => f.write_str("the bus is not connected"),
+            Self::TooLarge => f.write_str("more than the bus carries"),
+        }
+    }
+}
+
 /// A whole answer of a ubus object: every DATA, whatever its status.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -57,6 +70,16 @@ pub enum FileError {
     TooLarge,
     /// Any other refusal of the system.
     Io(String),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not there",
+            Self::TooLarge => "too large",
+            Self::Io(why) => why,
+        })
+    }
 }
 
 /// The largest file a mapping reads, in bytes.

@@ -59,7 +59,7 @@ pub(super) fn run(given: &Arguments) -> Exit {
 fn said(answer: Result<(u32, Table), CallError>) -> String {
     match answer {
         Ok((_, data)) => format!("{:#}\n", json::table_to_json(&data)),
-        Err(error) => format!("{error:?}\n"),
+        Err(error) => format!("{error}\n"),
     }
 }
 

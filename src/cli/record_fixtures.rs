@@ -108,7 +108,7 @@ pub async fn record(router: &impl Backend, wanted: &Wanted, folder: &Path) -> io
     for (object, method, args) in &wanted.calls {
         match router.call(object, method, args).await {
             Ok(answer) => write_answer(&folder.join("ubus"), object, &answer_name(method, args), &answer)?,
-            Err(error) => failed.push(format!("call {object} {method}: {error:?}")),
+            Err(error) => failed.push(format!("call {object} {method}: {error}")),
         }
     }
     for name in &wanted.packages {
@@ -119,7 +119,7 @@ pub async fn record(router: &impl Backend, wanted: &Wanted, folder: &Path) -> io
     }
     for path in &wanted.files {
         if let Err(error) = record_path(router, path, &folder.join("fs")).await? {
-            failed.push(format!("file {path}: {error:?}"));
+            failed.push(format!("file {path}: {error}"));
         }
     }
     Ok(failed)
@@ -143,7 +143,7 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
 async fn record_path(router: &impl Backend, path: &str, folder: &Path) -> io::Result<Result<(), FileError>> {
     let recorded = record_leaf(router, path, folder).await?;
     let (Err(error), Ok(names)) = (&recorded, router.list(path).await) else { return Ok(recorded) };
-    log::debug!("record=folder path={path} error={error:?}");
+    log::debug!("record=folder path={path} error={error}");
     for name in names.iter() {
         // Folders in folders are left out.
         let _ = record_leaf(router, &format!("{path}/{name}"), folder).await?;

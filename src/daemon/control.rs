@@ -119,7 +119,7 @@ impl Control {
     fn tell(&self, event: &str, data: Table) {
         let Some(OnBus { bus, .. }) = &self.on_bus else { return };
         if let Err(why) = bus.post_event(&format!("{OBJECT}.{event}"), data) {
-            log::debug!("event={event} told=no cause={why:?}");
+            log::debug!("event={event} told=no cause=\"{why}\"");
         }
     }
 

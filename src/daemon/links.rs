@@ -201,7 +201,7 @@ impl Links {
                 comes.then_some(Input::Awaited { link: id.0, routes })
             }
             Err(why) => {
-                log::error!("section={} action=not-started cause={why:?}", link.section);
+                log::error!("section={} action=not-started cause=\"{why}\"", link.section);
                 if let Some(mtp) = &link.mtp {
                     facts.set("mtp", mtp, "Status", "Error");
                 }
@@ -315,7 +315,7 @@ impl Links {
             }
             LinkEvent::Alive { channel } => Some(Input::Alive { channel: id(channel) }),
             LinkEvent::Remark { link, what, .. } => {
-                log::warn!("link={} remark={what:?}", link.0);
+                log::warn!("link={} remark=\"{what}\"", link.0);
                 None
             }
         }
@@ -354,7 +354,7 @@ impl Links {
         let is_guest = link.settings.is_server() && channel.session != 0;
         log::log!(
             if is_guest { log::Level::Info } else { log::Level::Warn },
-            "link={} session={} section={} event=lost class={} cause={why:?} retry-in={retry}",
+            "link={} session={} section={} event=lost class={} cause=\"{why}\" retry-in={retry}",
             channel.link.0,
             channel.session,
             link.settings.section,

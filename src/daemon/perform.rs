@@ -61,7 +61,7 @@ impl Daemon {
     }
 
     fn close(&self, channel: ChannelId, code: u16, reason: Box<str>) {
-        log::debug!("link={} session={} action=close code={code} reason={reason:?}", channel.0, channel.1);
+        log::debug!("link={} session={} action=close code={code} reason=\"{reason}\"", channel.0, channel.1);
         self.links.close(channel, code, reason);
     }
 
@@ -105,13 +105,16 @@ impl Daemon {
         if reset && self.on_this_machine {
             // -r reboots too. Where it fails nothing was erased, and a reboot would hide that.
             let erased = Command::new("/sbin/firstboot").args(["-y", "-r"]).status();
-            return erased.as_ref().is_ok_and(|status| status.success()) || {
-                log::error!("factory-reset=failed cause=\"{erased:?}\" check=/sbin/firstboot");
-                false
+            let failure = match erased {
+                Ok(status) if status.success() => return true,
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
             };
+            log::error!("factory-reset=failed cause=\"{failure}\" check=/sbin/firstboot");
+            return false;
         }
         let told = router.call("system", "reboot", &Table::default()).await;
-        told.inspect_err(|error| log::error!("reboot=failed cause=\"{error:?}\" check=procd")).is_ok()
+        told.inspect_err(|error| log::error!("reboot=failed cause=\"{error}\" check=procd")).is_ok()
     }
 }
 

@@ -405,14 +405,14 @@ async fn answer<B: Backend>(backend: &B, views: &[Shown], question: &Question) -
             Err(CallError::NotFound) => Answer::Table(None),
             Err(CallError::Status(status)) if !NO_ANSWER.contains(&status) => Answer::Table(None),
             Err(why) => {
-                log::warn!("event=call_failed object={object} method={method} why={why:?}");
+                log::warn!("event=call_failed object={object} method={method} why=\"{why}\"");
                 Answer::Failed
             }
         },
         Question::Mounted(place) => match mount::ask(backend, place).await {
             Ok(objects) => Answer::Objects(objects),
             Err(why) => {
-                log::warn!("event=call_failed object={} method=_get path={} why={why:?}", place.object(), place.path);
+                log::warn!("event=call_failed object={} method=_get path={} why=\"{why}\"", place.object(), place.path);
                 Answer::Failed
             }
         },

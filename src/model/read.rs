@@ -215,14 +215,7 @@ fn within<T: Size>(answer: Vec<T>, left: &mut usize) -> Result<Vec<T>, Fault> {
 }
 
 fn call_fault(object: &str, why: &CallError) -> Fault {
-    let what = match why {
-        CallError::NotFound => format!("{object} is not on the bus"),
-        CallError::Status(status) => format!("{object} answered with status {status}"),
-        CallError::Timeout => format!("{object} did not answer in time"),
-        CallError::Disconnected => "the bus is not connected".to_string(),
-        CallError::TooLarge => format!("too much for {object}"),
-    };
-    Fault::new(Code::CommandFailure, what)
+    Fault::new(Code::CommandFailure, format!("{object}: {why}"))
 }
 
 fn get(

@@ -9,7 +9,12 @@ use bytes::Bytes;
 
 /// A controller refused something of ours.
 pub fn handle(asker: &Asker, msg_id: &str, error: &Error) {
-    log::warn!("controller={} answered {msg_id} with error {} ({:?})", asker.controller, error.err_code, error.err_msg);
+    log::warn!(
+        "controller={} answered {msg_id} with error {} (\"{}\")",
+        asker.controller,
+        error.err_code,
+        error.err_msg
+    );
 }
 
 /// The encoded Error that answers the request `msg_id`.

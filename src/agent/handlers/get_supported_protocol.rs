@@ -9,7 +9,7 @@ use crate::usp::wire::msg::{GetSupportedProtocol, GetSupportedProtocolResp};
 pub fn handle(asker: &Asker, request: &GetSupportedProtocol) -> Outcome {
     let theirs = &request.controller_supported_protocol_versions;
     if common_version(theirs).is_none() {
-        log::warn!("controller={} speaks none of our versions, but {theirs:?}", asker.controller);
+        log::warn!("controller={} speaks none of our versions, but \"{theirs}\"", asker.controller);
     }
     let agent_supported_protocol_versions = SUPPORTED_VERSIONS.to_owned();
     Ok(RespType::GetSupportedProtocolResp(GetSupportedProtocolResp { agent_supported_protocol_versions }))

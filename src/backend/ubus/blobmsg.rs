@@ -4,6 +4,7 @@
 //! attribute drops that attribute, as libubox does; what breaks a limit refuses the whole.
 
 use crate::backend::{Table, Value};
+use std::fmt;
 
 /// The largest message of the bus, header excluded, in bytes (`UBUS_MAX_MSGLEN`).
 pub const MAX_MESSAGE: usize = 1_048_576;
@@ -47,6 +48,16 @@ pub enum Refusal {
     TooLarge,
     /// A text or name holds a NUL: the receiver would read less than was written.
     Nul,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooDeep => "nested too deep",
+            Self::TooLarge => "too large",
+            Self::Nul => "a NUL in it",
+        })
+    }
 }
 
 /// One blob attribute: a number, the blobmsg mark and what it holds.

@@ -203,7 +203,7 @@ async fn stay_connected(shared: &Shared) {
         }
         if was_up != Phase::Down {
             let socket = shared.socket.display();
-            log::warn!("ubus: not connected socket={socket} reason={lost:?}, see that ubusd runs; trying again");
+            log::warn!("ubus: not connected socket={socket} reason=\"{lost}\", see that ubusd runs; trying again");
         }
         sleep(wait).await;
         wait = LONGEST_WAIT.min(wait * 2);
@@ -221,7 +221,7 @@ async fn connect_once(shared: &Shared) -> io::Error {
     tokio::select! {
         ended = read_on(shared, &mut read) => ended,
         ended = write_on(shared, &mut write) => ended,
-        ended = tend(shared) => io::Error::other(format!("{ended:?}")),
+        ended = tend(shared) => io::Error::other(ended.to_string()),
     }
 }
 
@@ -238,7 +238,7 @@ async fn read_on(shared: &Shared, read: &mut OwnedReadHalf) -> io::Error {
             match frames.next_message() {
                 Ok(Some(message)) => shared.with(|state| state.handle(&message)),
                 Ok(None) => break,
-                Err(length) => return io::Error::other(format!("{length:?}")),
+                Err(length) => return io::Error::other(format!("a message of {} bytes", length.0)),
             }
         }
         shared.deliver();

@@ -392,7 +392,7 @@ impl State {
 }
 
 fn decoded(what: &str, data: &[u8]) -> Option<Table> {
-    blobmsg::decode(data).inspect_err(|refusal| log::warn!("ubus: dropped event={what} reason={refusal:?}")).ok()
+    blobmsg::decode(data).inspect_err(|refusal| log::warn!("ubus: dropped event={what} reason=\"{refusal}\"")).ok()
 }
 
 fn id_and_path(data: &Table) -> Option<(u32, &str)> {

@@ -20,7 +20,7 @@ pub(super) async fn reloaded(bus: &Client, packages: &[(Box<str>, Vec<String>)])
             vec![("reloads", Value::Array(reloads))]
         }
         Err(why) => {
-            log::warn!("services=unknown cause={why:?} check=procd");
+            log::warn!("services=unknown cause=\"{why}\" check=procd");
             vec![("reloads_unknown", true.into())]
         }
     }

@@ -36,14 +36,16 @@ pub struct Request {
     pub dscp: u8,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_CannotResolveHostName,
-    Error_NoRouteToHost,
-    Error_Internal,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_CannotResolveHostName,
+        Error_NoRouteToHost,
+        Error_Internal,
+    }
 }
 
 /// The result.
@@ -85,7 +87,7 @@ impl Report {
     pub fn output(&self) -> Named {
         let [average, least, most] = [self.answered.average(), self.answered.least, self.answered.most];
         named([
-            ("Status", format!("{:?}", self.status)),
+            ("Status", self.status.word().to_owned()),
             ("IPAddressUsed", self.address.map(|address| address.to_string()).unwrap_or_default()),
             ("SuccessCount", self.answered.count.to_string()),
             ("FailureCount", self.failures.to_string()),

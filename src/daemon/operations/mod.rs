@@ -19,6 +19,20 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
+/// An enumeration of words of the standard: `word` is the word itself.
+macro_rules! words {
+    ($(#[$about:meta])* pub enum $name:ident { $($word:ident,)* }) => {
+        $(#[$about])*
+        pub enum $name { $($word,)* }
+
+        impl $name {
+            fn word(self) -> &'static str {
+                match self { $(Self::$word => stringify!($word),)* }
+            }
+        }
+    };
+}
+
 pub mod arguments;
 mod checksum;
 pub mod dns;

@@ -52,7 +52,8 @@ impl Scan {
 async fn scan<'a>(bus: &ubus::Client, path: &'a str, name: &str) -> Option<(&'a str, Table)> {
     let args = Table::default().with("device", name);
     let scanned = bus.call_within("iwinfo", "scan", &args, DEADLINE).await;
-    let scanned = scanned.inspect_err(|error| log::info!("operation=NeighboringWiFiDiagnostic radio={name} {error:?}"));
+    let scanned =
+        scanned.inspect_err(|error| log::info!("operation=NeighboringWiFiDiagnostic radio={name} cause=\"{error}\""));
     Some((path, scanned.ok()?))
 }
 

@@ -43,25 +43,29 @@ pub struct Request {
     pub repetitions: u32,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_DNSServerNotResolved,
-    Error_Internal,
-    Error_Other,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_DNSServerNotResolved,
+        Error_Internal,
+        Error_Other,
+    }
 }
 
-/// How one look-up ended; the names are those of the parameter Result.{i}.Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Found {
-    Success,
-    Error_DNSServerNotAvailable,
-    Error_HostNameNotResolved,
-    Error_Timeout,
-    Error_Other,
+words! {
+    /// How one look-up ended; the names are those of the parameter Result.{i}.Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Found {
+        Success,
+        Error_DNSServerNotAvailable,
+        Error_HostNameNotResolved,
+        Error_Timeout,
+        Error_Other,
+    }
 }
 
 /// One look-up.
@@ -133,7 +137,7 @@ impl Report {
     /// The output arguments of the command.
     pub fn output(&self) -> Named {
         let count = self.lookups.iter().filter(|lookup| lookup.found == Found::Success).count();
-        let mut output = named([("Status", format!("{:?}", self.status)), ("SuccessCount", count.to_string())]);
+        let mut output = named([("Status", self.status.word().to_owned()), ("SuccessCount", count.to_string())]);
         for (number, lookup) in (1..).zip(&self.lookups) {
             let has_answer = lookup.found == Found::Success;
             let kind = match (has_answer, lookup.authoritative) {
@@ -143,7 +147,7 @@ impl Report {
             };
             let addresses: Vec<String> = lookup.addresses.iter().map(IpAddr::to_string).collect();
             let members = [
-                ("Status", format!("{:?}", lookup.found)),
+                ("Status", lookup.found.word().to_owned()),
                 ("AnswerType", kind.to_owned()),
                 ("HostNameReturned", if has_answer { self.name.clone() } else { String::new() }),
                 ("IPAddresses", addresses.join(",")),

@@ -31,14 +31,16 @@ pub struct Request {
     pub timeout: Duration,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_CannotResolveHostName,
-    Error_Internal,
-    Error_Other,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_CannotResolveHostName,
+        Error_Internal,
+        Error_Other,
+    }
 }
 
 /// The result.
@@ -86,7 +88,7 @@ impl Report {
             None => Default::default(),
         };
         named([
-            ("Status", format!("{:?}", self.status)),
+            ("Status", self.status.word().to_owned()),
             ("FastestHost", host),
             ("MinimumResponseTime", milliseconds(times.least)),
             ("AverageResponseTime", milliseconds(times.average())),

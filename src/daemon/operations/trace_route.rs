@@ -35,15 +35,17 @@ pub struct Request {
     pub max_hops: u8,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_CannotResolveHostName,
-    Error_NoRouteToHost,
-    Error_MaxHopCountExceeded,
-    Error_Internal,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_CannotResolveHostName,
+        Error_NoRouteToHost,
+        Error_MaxHopCountExceeded,
+        Error_Internal,
+    }
 }
 
 /// One hop.
@@ -94,7 +96,7 @@ impl Report {
         let answered: Vec<Duration> = last.into_iter().flat_map(|hop| &hop.times).flatten().copied().collect();
         let average = answered.iter().sum::<Duration>().checked_div(u32::try_from(answered.len()).unwrap_or(0));
         let mut output = vec![
-            ("Status".to_owned(), format!("{:?}", self.status)),
+            ("Status".to_owned(), self.status.word().to_owned()),
             ("IPAddressUsed".to_owned(), self.address.map(|address| address.to_string()).unwrap_or_default()),
             ("ResponseTime".to_owned(), milliseconds(&average)),
         ];

@@ -46,14 +46,16 @@ pub struct Request {
     pub individual: bool,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_CannotResolveHostName,
-    Error_Internal,
-    Error_Other,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_CannotResolveHostName,
+        Error_Internal,
+        Error_Other,
+    }
 }
 
 /// What became of a packet.
@@ -115,7 +117,7 @@ impl Report {
     /// The output arguments of the command.
     pub fn output(&self) -> Named {
         let mut output = named([
-            ("Status", format!("{:?}", self.status)),
+            ("Status", self.status.word().to_owned()),
             ("IPAddressUsed", self.address.map(|address| address.to_string()).unwrap_or_default()),
             ("SuccessCount", self.answered.count.to_string()),
             ("FailureCount", self.failures.to_string()),

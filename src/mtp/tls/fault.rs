@@ -4,7 +4,7 @@ use super::Identity;
 use crate::mtp::class::{Class, Why};
 use crate::{calendar, certificate};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ impl TlsFault {
             Error::NoCertificatesPresented => {
                 "the peer presented no certificate: it needs one of an authority trusted here".into()
             }
-            Error::PeerIncompatible(reason) => format!("no common TLS version or cipher suite ({reason:?})"),
+            Error::PeerIncompatible(reason) => incompatible(reason).into(),
             Error::InvalidCertificate(reason) => certificate_sentence(reason, "the peer's certificate"),
             error => format!("TLS failed: {error}"),
         };
@@ -138,6 +138,14 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
             format!("{which} is not made for this purpose (extended key usage)")
         }
         CertificateError::Revoked => format!("{which} is revoked: it stands on a list of crl_file"),
+        CertificateError::BadEncoding => format!("{which} cannot be read"),
+        CertificateError::BadSignature => format!("{which} has a wrong signature"),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            format!("{which} is signed in a way that is not supported here")
+        }
+        CertificateError::UnhandledCriticalExtension => format!("{which} has a critical extension unknown here"),
+        CertificateError::Other(other) => format!("{which} was refused: {}", other_reason(other)),
         reason if is_authority(reason) => {
             format!("{which} is an authority's: name its file as the CA file to trust it as it is")
         }
@@ -147,7 +155,39 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
 
 /// An authority's certificate that a server shows as its own, as self-signed ones often are.
 fn is_authority(reason: &CertificateError) -> bool {
-    matches!(reason, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
+    matches!(reason, CertificateError::Other(other) if webpki_error(other) == Some(&webpki::Error::CaUsedAsEndEntity))
+}
+
+/// What rustls has no error for.
+fn webpki_error(other: &OtherError) -> Option<&webpki::Error> {
+    other.0.downcast_ref()
+}
+
+/// In words: what webpki and rustls call it is `Debug`, which programs of cross/build do not have.
+fn other_reason(other: &OtherError) -> String {
+    use webpki::Error;
+    let Some(reason) = webpki_error(other) else { return other.to_string() };
+    match reason {
+        Error::EndEntityUsedAsCa => "one of its issuers is no authority",
+        Error::NameConstraintViolation => "an issuer may not vouch for its name",
+        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => "too many authorities in between",
+        Error::UnsupportedCertVersion => "it is not of version 3",
+        _ => "it is not well-formed, or not supported here",
+    }
+    .to_owned()
+}
+
+fn incompatible(reason: &PeerIncompatible) -> &'static str {
+    match reason {
+        PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
+        | PeerIncompatible::NoSignatureSchemesInCommon
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => "no common kind of signature in TLS",
+        PeerIncompatible::NoKxGroupsInCommon
+        | PeerIncompatible::NamedGroupsExtensionRequired
+        | PeerIncompatible::KeyShareExtensionRequired => "no common key exchange in TLS",
+        PeerIncompatible::NoCipherSuitesInCommon => "no common TLS cipher suite",
+        _ => "no common TLS version or cipher suite: TLS 1.2 and 1.3 are spoken here",
+    }
 }
 
 /// What came does not even begin as a record of TLS.
@@ -182,7 +222,7 @@ fn class_of_alert(alert: AlertDescription) -> Class {
 }
 
 fn alert_sentence(alert: AlertDescription) -> String {
-    let alert_name = format!("{alert:?}");
+    let alert_name = alert.as_str().unwrap_or("unknown");
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
             format!("the peer asks for a client certificate ({alert_name}): configure one")

@@ -42,7 +42,7 @@ pub(super) async fn check_image(step: &Step) -> Result<(), Fault> {
     let answer = step.bus.call_within("system", "validate_firmware_image", &arguments, CHECK).await;
     let answer = answer.map_err(|error| match error {
         CallError::NotFound | CallError::Status(_) => failure("the router cannot check images (procd, fwtool)"),
-        error => failure(format!("the router did not check the image: {error:?}")),
+        error => failure(format!("the router did not check the image: {error}")),
     })?;
     let says = |name: &str| answer.get(name).and_then(|value| value.as_i64()) == Some(1);
     if !says("valid") {

@@ -21,12 +21,14 @@ pub const MAX_CONNECTIONS: u32 = 8;
 /// How long a test may take that has no duration of its own.
 pub const MAX_TIME: Duration = Duration::from_secs(3600);
 
-/// Which way the file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Direction {
-    Download,
-    Upload,
+words! {
+    /// Which way the file goes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs)]
+    pub enum Direction {
+        Download,
+        Upload,
+    }
 }
 
 /// What is asked for. EthernetPriority has no effect: it is where VLANs are made that it is set.
@@ -52,21 +54,23 @@ pub struct Request {
     pub length: u64,
 }
 
-/// How it ended; the names are those of the parameter Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)]
-pub enum Status {
-    Complete,
-    Error_CannotResolveHostName,
-    Error_NoRouteToHost,
-    Error_InitConnectionFailed,
-    Error_NoResponse,
-    Error_TransferFailed,
-    Error_LoginFailed,
-    Error_IncorrectSize,
-    Error_NoTransferComplete,
-    Error_Timeout,
-    Error_Internal,
+words! {
+    /// How it ended; the names are those of the parameter Status.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[allow(missing_docs, non_camel_case_types)]
+    pub enum Status {
+        Complete,
+        Error_CannotResolveHostName,
+        Error_NoRouteToHost,
+        Error_InitConnectionFailed,
+        Error_NoResponse,
+        Error_TransferFailed,
+        Error_LoginFailed,
+        Error_IncorrectSize,
+        Error_NoTransferComplete,
+        Error_Timeout,
+        Error_Internal,
+    }
 }
 
 impl Request {
@@ -141,12 +145,12 @@ pub async fn run(request: &Request) -> Named {
     let status = match timeout(MAX_TIME, connection::run_all(request, &meter)).await {
         Ok(Ok(())) => Status::Complete,
         Ok(Err(fault)) => {
-            log::info!("operation={:?}Diagnostics failed cause=\"{fault}\"", request.direction);
+            log::info!("operation={}Diagnostics failed cause=\"{fault}\"", request.direction.word());
             Status::of(request.direction, &fault)
         }
         Err(_) => Status::Error_Timeout,
     };
-    let mut output = named([("Status", format!("{status:?}"))]);
+    let mut output = named([("Status", status.word().to_owned())]);
     if status == Status::Complete {
         tell(request, &meter.result(), &time_of_day, &mut output);
     }
