@@ -17,7 +17,7 @@ mod last_words;
 #[path = "../build/c_library.rs"]
 mod c_library;
 
-#[cfg(target_env = "musl")]
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
 #[path = "../build/memory.rs"]
 mod memory;
 
