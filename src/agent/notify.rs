@@ -8,10 +8,8 @@
 use super::settings::Retry;
 use crate::order::Map;
 use crate::usp::message;
-use crate::usp::wire::msg::request::ReqType;
-use crate::usp::wire::msg::{Msg, Notify, notify};
+use crate::usp::wire::msg::{Notify, notify};
 use bytes::Bytes;
-use prost::Message;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -293,7 +291,7 @@ impl Entry {
         let (controller, subscription, msg_id) = (words.next()?, words.next()?, words.next()?);
         let expiration_ms: u64 = words.next()?.parse().ok()?;
         let payload = unhex(words.next()?)?;
-        Msg::decode(payload.clone()).ok()?;
+        message::request_id(&payload)?;
         let entry = Self {
             msg_id: msg_id.into(),
             subscription: subscription.into(),
@@ -328,7 +326,7 @@ fn encode(msg_id: &str, notice: &Notice) -> Bytes {
         send_resp: notice.retry,
         notification: Some(notice.what.clone()),
     };
-    message::request(msg_id, ReqType::Notify(notify))
+    message::notify(msg_id, &notify)
 }
 
 pub(super) fn unhex(text: &str) -> Option<Bytes> {
@@ -342,6 +340,8 @@ pub(super) fn unhex(text: &str) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usp::wire::msg::Msg;
+    use prost::Message;
 
     fn notice(retry: bool, expiration: u32) -> Notice {
         let event =

@@ -20,8 +20,8 @@ pub(super) enum Value<'a> {
     Varint(u64),
     /// Strings, bytes and messages.
     Bytes(&'a [u8]),
-    /// fixed32 and fixed64; the value is not looked at.
-    Fixed,
+    /// fixed32; 0 for a fixed64, which USP does not have.
+    Fixed(u32),
 }
 
 impl<'a> Fields<'a> {
@@ -35,12 +35,15 @@ impl<'a> Fields<'a> {
         let value = match key & 7 {
             _ if number == 0 => return Err(Malformed),
             0 => Value::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
+            1 => self.take(8).map(|_| Value::Fixed(0))?,
             2 => {
                 let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
                 Value::Bytes(self.take(length)?)
             }
-            5 => self.take(4).map(|_| Value::Fixed)?,
+            5 => {
+                let &bytes = self.take(4)?.first_chunk().ok_or(Malformed)?;
+                Value::Fixed(u32::from_le_bytes(bytes))
+            }
             // Groups are not part of proto3.
             _ => return Err(Malformed),
         };
@@ -90,7 +93,12 @@ mod tests {
     fn every_wire_type() {
         let message = [0x08, 0x96, 0x01, 0x12, 0x02, b'h', b'i', 0x1d, 1, 2, 3, 4, 0x21, 1, 2, 3, 4, 5, 6, 7, 8];
         let fields: Result<Vec<_>, _> = Fields::of(&message).collect();
-        let expected = vec![(1, Value::Varint(150)), (2, Value::Bytes(b"hi")), (3, Value::Fixed), (4, Value::Fixed)];
+        let expected = vec![
+            (1, Value::Varint(150)),
+            (2, Value::Bytes(b"hi")),
+            (3, Value::Fixed(0x0403_0201)),
+            (4, Value::Fixed(0)),
+        ];
         assert_eq!(fields, Ok(expected));
     }
 

@@ -5,7 +5,8 @@
 //! Error may go back (R-MTP.5). What a request means is for `agent`.
 
 use bytes::Bytes;
-use prost::Message as _;
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::fault::{Code, Fault};
 use super::fields::{Fields, Malformed, Value};
@@ -68,24 +69,26 @@ pub struct MessageFault {
 /// asks; 7004 for a message that breaks the schema (R-ENC.2, R-ENC.3, R-MSG.6 to R-MSG.8), 7005 for
 /// more than [`MAX_ENTRIES`].
 pub fn decode(bytes: Bytes) -> Result<Incoming, MessageFault> {
-    decode_within(bytes, MAX_ENTRIES)
+    decode_within(&bytes, MAX_ENTRIES, |outline| outline.incoming(&bytes))
 }
 
 /// As [`decode`], for the Controllers of tests and demonstrations: any response, of any size.
 pub fn decode_at_controller(bytes: Bytes) -> Result<Incoming, MessageFault> {
-    decode_within(bytes, usize::MAX)
+    decode_within(&bytes, usize::MAX, |_| msg::Msg::decode(bytes.clone()).ok().and_then(incoming))
 }
 
-fn decode_within(bytes: Bytes, max_entries: usize) -> Result<Incoming, MessageFault> {
-    let outline = Outline::of(&bytes).map_err(|Malformed| MessageFault {
+fn decode_within(
+    bytes: &Bytes,
+    max_entries: usize,
+    incoming: impl FnOnce(&Outline<'_>) -> Option<Incoming>,
+) -> Result<Incoming, MessageFault> {
+    let outline = Outline::of(bytes).map_err(|Malformed| MessageFault {
         msg_id: None,
         fault: Fault::new(Code::MessageFailed, "message is not protobuf"),
     })?;
     let refuse = |fault: Fault| MessageFault { msg_id: outline.return_id(), fault };
     outline.check(max_entries).map_err(refuse)?;
-    let message = msg::Msg::decode(bytes.clone());
-    let message = message.map_err(|_| refuse(invalid("message does not follow the schema")))?;
-    incoming(message).ok_or_else(|| refuse(invalid("message holds nothing")))
+    incoming(&outline).ok_or_else(|| refuse(invalid("message does not follow the schema")))
 }
 
 /// The msg_id of a message that is a request, whatever state the rest of it is in.
@@ -110,16 +113,26 @@ fn invalid(text: &'static str) -> Fault {
 #[derive(Debug, Default)]
 struct Outline<'a> {
     headers: usize,
+    header: &'a [u8],
     msg_id: &'a [u8],
     msg_type: u64,
     bodies: usize,
+    /// The body does not follow the schema.
+    broken: bool,
     kinds: usize,
     request: Option<&'a [u8]>,
+    /// The last of the kinds, and what is in it.
+    kind: (u32, &'a [u8]),
     contents: usize,
     entries: usize,
     for_controllers: bool,
 }
 
+/// The fields of `Msg`.
+const HEADER: u32 = 1;
+const BODY: u32 = 2;
+/// Bytes that keys and lengths of four levels take at most.
+const FRAMES: usize = 24;
 /// The fields of `Body`.
 const REQUEST: u32 = 1;
 const RESPONSE: u32 = 2;
@@ -128,19 +141,19 @@ const ERROR: u32 = 3;
 const LAST_KIND: u32 = 11;
 /// Set and Add, whose objects hold the settings.
 const NESTED_REQUESTS: [u32; 2] = [4, 5];
-/// RegisterResp and DeregisterResp, whose results hold paths.
-const NESTED_RESPONSES: [u32; 2] = [10, 11];
-/// What answers an Agent: NotifyResp, RegisterResp and DeregisterResp. The others go deeper than
-/// the entries are counted.
-const AGENT_RESPONSES: [u32; 3] = [8, 10, 11];
+/// What answers an Agent that registers with nobody. The others are not decoded: they go deeper than the entries are
+/// counted, and a decoder of them would be of no other use.
+const NOTIFY_RESP: u32 = 8;
+/// The field of `Request` that holds a Notify.
+const NOTIFY: u32 = 8;
 
 impl<'a> Outline<'a> {
     fn of(message: &'a [u8]) -> Result<Self, Malformed> {
         let mut outline = Self::default();
         for field in Fields::of(message) {
             match field? {
-                (1, Value::Bytes(header)) => outline.header(header)?,
-                (2, Value::Bytes(body)) => outline.body(body),
+                (HEADER, Value::Bytes(header)) => outline.header(header)?,
+                (BODY, Value::Bytes(body)) => outline.body(body),
                 _ => {}
             }
         }
@@ -149,6 +162,7 @@ impl<'a> Outline<'a> {
 
     fn header(&mut self, header: &'a [u8]) -> Result<(), Malformed> {
         self.headers += 1;
+        self.header = header;
         for field in Fields::of(header) {
             match field? {
                 (1, Value::Bytes(msg_id)) => self.msg_id = msg_id,
@@ -163,15 +177,23 @@ impl<'a> Outline<'a> {
     /// be refused by id.
     fn body(&mut self, body: &'a [u8]) {
         self.bodies += 1;
-        for field in Fields::of(body).flatten() {
-            let (number @ REQUEST..=ERROR, Value::Bytes(content)) = field else { continue };
+        for field in Fields::of(body) {
+            let Ok((number, value)) = field else {
+                self.broken = true;
+                break;
+            };
+            let (REQUEST..=ERROR, Value::Bytes(content)) = (number, value) else {
+                self.broken |= (REQUEST..=ERROR).contains(&number);
+                continue;
+            };
             self.kinds += 1;
+            self.kind = (number, content);
             match number {
                 REQUEST => {
                     self.request = Some(content);
-                    self.contents(content, NESTED_REQUESTS, |_| true);
+                    self.contents(content, &NESTED_REQUESTS, |_| true);
                 }
-                RESPONSE => self.contents(content, NESTED_RESPONSES, |number| AGENT_RESPONSES.contains(&number)),
+                RESPONSE => self.contents(content, &[], |number| number == NOTIFY_RESP),
                 _ => {
                     self.contents += 1;
                     self.entries += entries(content, false);
@@ -181,13 +203,34 @@ impl<'a> Outline<'a> {
     }
 
     /// The request or response inside; `bounded` are those whose entries an Agent may decode.
-    fn contents(&mut self, kind: &[u8], nested: [u32; 2], bounded: impl Fn(u32) -> bool) {
+    fn contents(&mut self, kind: &[u8], nested: &[u32], bounded: impl Fn(u32) -> bool) {
         for (number, value) in Fields::of(kind).flatten() {
             let (1..=LAST_KIND, Value::Bytes(content)) = (number, value) else { continue };
             self.contents += 1;
             self.for_controllers |= !bounded(number);
             self.entries += entries(content, nested.contains(&number));
         }
+    }
+
+    /// Decodes what was checked before, an Agent's part of it; None where it does not follow the schema.
+    fn incoming(&self, message: &Bytes) -> Option<Incoming> {
+        let msg_id = msg::Header::decode(self.header).ok()?.msg_id;
+        let (kind, content) = self.kind;
+        let content = message.slice_ref(content);
+        if self.broken {
+            return None;
+        }
+        Some(match kind {
+            REQUEST => Incoming::Request { msg_id, request: msg::Request::decode(content).ok()?.req_type? },
+            RESPONSE => {
+                let mut answers = Fields::of(&content).map(|field| match field {
+                    Ok((NOTIFY_RESP, Value::Bytes(answer))) => msg::NotifyResp::decode(answer).ok(),
+                    _ => None,
+                });
+                Incoming::Response { msg_id, response: RespType::NotifyResp(answers.next()??) }
+            }
+            _ => Incoming::Error { msg_id, error: msg::Error::decode(content).ok()? },
+        })
     }
 
     fn is_request(&self) -> bool {
@@ -263,28 +306,46 @@ fn request_type(msg_type: u64) -> bool {
     )
 }
 
-/// An encoded request.
+/// An encoded request, of the Controllers of tests and demonstrations.
 pub fn request(msg_id: &str, request: ReqType) -> Bytes {
     let msg_type = type_of_request(&request);
-    encode(msg_id, msg_type, MsgBody::Request(msg::Request { req_type: Some(request) }))
+    encode(msg_id, msg_type, &[BODY, REQUEST], &msg::Request { req_type: Some(request) })
+}
+
+/// An encoded Notify, the one request of an Agent.
+pub fn notify(msg_id: &str, notify: &msg::Notify) -> Bytes {
+    encode(msg_id, MsgType::Notify, &[BODY, REQUEST, NOTIFY], notify)
 }
 
 /// An encoded response to the request `msg_id` (R-MSG.9).
 pub fn response(msg_id: &str, response: RespType) -> Bytes {
     let msg_type = type_of_response(&response);
-    encode(msg_id, msg_type, MsgBody::Response(msg::Response { resp_type: Some(response) }))
+    encode(msg_id, msg_type, &[BODY, RESPONSE], &msg::Response { resp_type: Some(response) })
 }
 
 /// An encoded Error in answer to the request `msg_id`, with the parameters at fault, if any.
 pub fn error(msg_id: &str, fault: &Fault, param_errs: Vec<msg::error::ParamError>) -> Bytes {
     let error = msg::Error { param_errs, ..fault.into() };
-    encode(msg_id, MsgType::Error, MsgBody::Error(error))
+    encode(msg_id, MsgType::Error, &[BODY, ERROR], &error)
 }
 
-fn encode(msg_id: &str, msg_type: MsgType, body: MsgBody) -> Bytes {
+/// `path`: the fields of the message that lead to the content. `msg::Msg` would bring the encoder of every message.
+fn encode<M: Message>(msg_id: &str, msg_type: MsgType, path: &[u32], content: &M) -> Bytes {
     let header = msg::Header { msg_id: msg_id.to_owned(), msg_type: msg_type.into() };
-    let message = msg::Msg { header: Some(header), body: Some(msg::Body { msg_body: Some(body) }) };
-    message.encode_to_vec().into()
+    let mut message = Vec::with_capacity(header.encoded_len() + content.encoded_len() + FRAMES);
+    encode_at(&[HEADER], &header, &mut message);
+    encode_at(path, content, &mut message);
+    message.into()
+}
+
+fn encode_at<M: Message>(path: &[u32], content: &M, into: &mut Vec<u8>) {
+    let length = content.encoded_len() as u64;
+    for (depth, field) in path.iter().enumerate() {
+        let frame = |inner, field: &u32| inner + (key_len(*field) + encoded_len_varint(inner)) as u64;
+        encode_key(*field, WireType::LengthDelimited, into);
+        encode_varint(path.iter().skip(depth + 1).rev().fold(length, frame), into);
+    }
+    content.encode_raw(into);
 }
 
 /// The msg_type that goes with a request; its `as_str_name()` is fit for the log.

@@ -7,6 +7,7 @@ pub mod fault;
 mod fields;
 pub mod message;
 pub mod record;
+pub mod shown;
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
 #[rustfmt::skip]
 pub mod wire;

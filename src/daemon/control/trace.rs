@@ -6,14 +6,8 @@ use crate::agent::{ChannelId, Input, Outgoing};
 use crate::backend::Table;
 use crate::backend::uci::name::is_secret;
 use crate::model::schema::Schema;
-use crate::usp::message::{self, Incoming};
 use crate::usp::record::{self, Content};
-use crate::usp::wire::msg::notify::Notification;
-use crate::usp::wire::msg::notify::operation_complete::OperationResp as Completed;
-use crate::usp::wire::msg::operate_resp::operation_result::OperationResp;
-use crate::usp::wire::msg::request::ReqType;
-use crate::usp::wire::msg::response::RespType;
-use crate::usp::wire::msg::{Error, Notify};
+use crate::usp::shown::{Said, Shown};
 use bytes::Bytes;
 
 /// Bytes of text for one record at most; what is beyond is left out, and said to be.
@@ -65,7 +59,7 @@ impl Text<'_> {
         };
         let peer = if received { record.from } else { record.to };
         match record.content {
-            Content::Message(message) => self.message(message, received),
+            Content::Message(message) => self.message(&message),
             Content::Connect(_) => self.line("Connect record"),
             Content::Disconnect { code, reason } => self.line(&format!("Disconnect record: {reason} ({code})")),
             Content::SessionContext { session_id } => self.line(&format!("record of session context {session_id}")),
@@ -73,150 +67,21 @@ impl Text<'_> {
         peer.as_str().to_owned()
     }
 
-    /// What an agent may refuse for its size is not decoded here either.
-    fn message(&mut self, bytes: Bytes, received: bool) {
-        let decoded = if received { message::decode(bytes) } else { message::decode_at_controller(bytes) };
-        match decoded {
-            Ok(Incoming::Request { msg_id, request }) => self.request(&msg_id, &request),
-            Ok(Incoming::Response { msg_id, response }) => self.response(&msg_id, &response),
-            Ok(Incoming::Error { msg_id, error }) => self.error(&msg_id, &error),
-            Err(fault) => self.line(&format!("no message: {}", fault.fault)),
-        }
-    }
-
-    fn request(&mut self, id: &str, request: &ReqType) {
-        match request {
-            ReqType::Get(get) => self.list("Get", id, get.param_paths.iter()),
-            ReqType::GetSupportedDm(get) => self.list("GetSupportedDM", id, get.obj_paths.iter()),
-            ReqType::GetInstances(get) => self.list("GetInstances", id, get.obj_paths.iter()),
-            ReqType::Delete(delete) => self.list("Delete", id, delete.obj_paths.iter()),
-            ReqType::GetSupportedProtocol(_) => self.head("GetSupportedProtocol", id),
-            ReqType::Set(set) => {
-                self.head("Set", id);
-                for object in &set.update_objs {
-                    let settings = object.param_settings.iter().map(|s| (&s.param, &s.value));
-                    settings.for_each(|(name, value)| self.value(&object.obj_path, name, value));
-                }
-            }
-            ReqType::Add(add) => {
-                self.head("Add", id);
-                for object in &add.create_objs {
-                    self.path(&object.obj_path);
-                    object.param_settings.iter().for_each(|s| self.value(&object.obj_path, &s.param, &s.value));
-                }
-            }
-            ReqType::Operate(operate) => {
-                self.head("Operate", id);
-                self.path(&operate.command);
-                let told = !operate.command.ends_with("ChallengeResponse()");
-                operate.input_args.iter().for_each(|(name, value)| {
-                    self.value("", name, if told { value } else { MASK });
-                });
-            }
-            ReqType::Notify(notify) => self.notify(id, notify),
-            ReqType::Register(_) => self.head("Register", id),
-            ReqType::Deregister(_) => self.head("Deregister", id),
-        }
-    }
-
-    fn notify(&mut self, id: &str, notify: &Notify) {
-        let head = |kind: &str| format!("Notify {kind} subscription={}", notify.subscription_id);
-        match &notify.notification {
-            Some(Notification::ValueChange(change)) => {
-                self.head(&head("ValueChange"), id);
-                self.value("", &change.param_path, &change.param_value);
-            }
-            Some(Notification::ObjCreation(creation)) => {
-                self.list(&head("ObjectCreation"), id, [&creation.obj_path].into_iter());
-                creation.unique_keys.iter().for_each(|(name, value)| self.value("", name, value));
-            }
-            Some(Notification::ObjDeletion(deletion)) => {
-                self.list(&head("ObjectDeletion"), id, [&deletion.obj_path].into_iter());
-            }
-            Some(Notification::Event(event)) => {
-                self.head(&head("Event"), id);
-                self.path(&format!("{}{}", event.obj_path, event.event_name));
-                event.params.iter().for_each(|(name, value)| self.value("", name, value));
-            }
-            Some(Notification::OperComplete(complete)) => {
-                self.head(&head("OperationComplete"), id);
-                self.path(&format!("{}{}", complete.obj_path, complete.command_name));
-                match &complete.operation_resp {
-                    Some(Completed::ReqOutputArgs(output)) => {
-                        output.output_args.iter().for_each(|(name, value)| self.value("", name, value));
-                    }
-                    Some(Completed::CmdFailure(failure)) => self.failed("", failure.err_code, &failure.err_msg),
-                    None => {}
-                }
-            }
-            Some(Notification::OnBoardReq(request)) => {
-                self.head(&head("OnBoardRequest"), id);
-                self.value("", "SerialNumber", &request.serial_number);
-            }
-            None => self.head(&head("nothing"), id),
-        }
-    }
-
-    fn response(&mut self, id: &str, response: &RespType) {
-        match response {
-            RespType::GetResp(response) => {
-                self.head("GetResp", id);
-                for result in &response.req_path_results {
-                    if result.err_code != 0 {
-                        self.failed(&result.requested_path, result.err_code, &result.err_msg);
-                    }
-                    for object in &result.resolved_path_results {
-                        object.result_params.iter().for_each(|(name, v)| self.value(&object.resolved_path, name, v));
-                    }
-                }
-            }
-            RespType::OperateResp(response) => {
-                self.head("OperateResp", id);
-                for result in &response.operation_results {
-                    self.path(&result.executed_command);
-                    match &result.operation_resp {
-                        Some(OperationResp::ReqObjPath(path)) => self.path(path),
-                        Some(OperationResp::ReqOutputArgs(output)) => {
-                            output.output_args.iter().for_each(|(name, value)| self.value("", name, value));
-                        }
-                        Some(OperationResp::CmdFailure(failure)) => self.failed("", failure.err_code, &failure.err_msg),
-                        None => {}
-                    }
-                }
-            }
-            RespType::SetResp(r) => self.list("SetResp", id, r.updated_obj_results.iter().map(|r| &r.requested_path)),
-            RespType::AddResp(r) => self.list("AddResp", id, r.created_obj_results.iter().map(|r| &r.requested_path)),
-            RespType::DeleteResp(r) => {
-                self.list("DeleteResp", id, r.deleted_obj_results.iter().map(|r| &r.requested_path));
-            }
-            RespType::GetInstancesResp(r) => {
-                let rows = r.req_path_results.iter().flat_map(|result| &result.curr_insts);
-                self.list("GetInstancesResp", id, rows.map(|row| &row.instantiated_obj_path));
-            }
-            RespType::GetSupportedDmResp(r) => {
-                let objects = r.req_obj_results.iter().flat_map(|result| &result.supported_objs);
-                self.list("GetSupportedDMResp", id, objects.map(|object| &object.supported_obj_path));
-            }
-            RespType::NotifyResp(r) => self.list("NotifyResp", id, [&r.subscription_id].into_iter()),
-            RespType::GetSupportedProtocolResp(_) => self.head("GetSupportedProtocolResp", id),
-            RespType::RegisterResp(_) => self.head("RegisterResp", id),
-            RespType::DeregisterResp(_) => self.head("DeregisterResp", id),
-        }
-    }
-
-    fn error(&mut self, id: &str, error: &Error) {
-        self.head("Error", id);
-        self.failed("", error.err_code, &error.err_msg);
-        error.param_errs.iter().for_each(|e| self.failed(&e.param_path, e.err_code, &e.err_msg));
-    }
-
-    fn head(&mut self, kind: &str, id: &str) {
-        self.line(&format!("{kind} msg_id={id}"));
-    }
-
-    fn list<'t>(&mut self, kind: &str, id: &str, paths: impl Iterator<Item = &'t String>) {
-        self.head(kind, id);
-        paths.for_each(|path| self.path(path));
+    fn message(&mut self, message: &[u8]) {
+        let Some(shown) = Shown::of(message) else { return self.line("no message") };
+        let head = match shown.notification {
+            Some((kind, subscription)) => format!("{} {kind} subscription={subscription}", shown.kind),
+            None => shown.kind.to_owned(),
+        };
+        self.line(&format!("{head} msg_id={}", shown.msg_id));
+        // What a person types to prove himself.
+        let mut secret = false;
+        shown.each(&mut |said| secret |= matches!(said, Said::Path(_, path) if path.ends_with("ChallengeResponse()")));
+        shown.each(&mut |said| match said {
+            Said::Path(before, after) => self.path(&format!("{before}{after}")),
+            Said::Value(object, name, value) => self.value(object, name, if secret { MASK } else { value }),
+            Said::Failure(object, leaf, code, text) => self.failed(&format!("{object}{leaf}"), code, text),
+        });
     }
 
     /// What a search compares with may be a guess at a secret.
@@ -274,6 +139,8 @@ impl Text<'_> {
 mod tests {
     use super::*;
     use crate::usp::endpoint_id::EndpointId;
+    use crate::usp::message;
+    use crate::usp::wire::msg::request::ReqType;
     use crate::usp::wire::msg::set::{UpdateObject, UpdateParamSetting};
     use crate::usp::wire::msg::{Get, Operate, Set};
     use std::collections::BTreeMap;

@@ -40,6 +40,73 @@ fn headers_agree_with_bodies() {
     assert_eq!(header(error("1", &Fault::new(Code::InternalError, ""), vec![])), MsgType::Error);
 }
 
+/// What is encoded piece by piece is what prost makes of the whole.
+#[test]
+fn messages_are_encoded_as_prost_encodes_them() {
+    let whole = |msg_id: &str, msg_type: MsgType, body: MsgBody| {
+        let header = msg::Header { msg_id: msg_id.into(), msg_type: msg_type.into() };
+        msg::Msg { header: Some(header), body: Some(msg::Body { msg_body: Some(body) }) }.encode_to_vec()
+    };
+    for length in [0, 1, 100, 127, 128, 20_000] {
+        let text = "x".repeat(length);
+        let sent = msg::Notify { subscription_id: text.clone(), ..Default::default() };
+        let body = MsgBody::Request(msg::Request { req_type: Some(ReqType::Notify(sent.clone())) });
+        assert_eq!(notify("7", &sent), whole("7", MsgType::Notify, body));
+        let body = MsgBody::Request(msg::Request { req_type: Some(get(&[&text])) });
+        assert_eq!(request(&text, get(&[&text])), whole(&text, MsgType::Get, body));
+        let answer = RespType::NotifyResp(msg::NotifyResp { subscription_id: text.clone() });
+        let body = MsgBody::Response(msg::Response { resp_type: Some(answer.clone()) });
+        assert_eq!(response("7", answer), whole("7", MsgType::NotifyResp, body));
+        let fault = Fault::new(Code::InternalError, text);
+        assert_eq!(error("7", &fault, vec![]), whole("7", MsgType::Error, MsgBody::Error((&fault).into())));
+    }
+}
+
+/// What is decoded piece by piece is what prost makes of the whole, and refused where prost refuses it.
+#[test]
+fn messages_are_decoded_as_prost_decodes_them() {
+    let fault = Fault::new(Code::InternalError, "why");
+    let args = [("Host".to_owned(), "a".to_owned())].into();
+    let operate =
+        msg::Operate { command: "Device.IP.Diagnostics.IPPing()".into(), input_args: args, ..Default::default() };
+    let setting = msg::set::UpdateParamSetting { param: "Name".into(), value: "a".into(), required: true };
+    let object = msg::set::UpdateObject { obj_path: "Device.X.".into(), param_settings: vec![setting] };
+    let whole =
+        |bytes: &Bytes| decode_within(bytes, MAX_ENTRIES, |_| msg::Msg::decode(bytes.clone()).ok().and_then(incoming));
+    let mut dice = 7_u32;
+    let mut roll = |sides: usize| {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (dice >> 8) as usize % sides
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for message in [
+        request("7", get(&["Device.", "Device.LocalAgent."])),
+        request("7", ReqType::Operate(operate)),
+        request("7", ReqType::Set(msg::Set { allow_partial: true, update_objs: vec![object] })),
+        response("7", RespType::NotifyResp(msg::NotifyResp { subscription_id: "boot".into() })),
+        error("7", &fault, vec![param_error("Device.X", &fault)]),
+    ] {
+        assert!(decode(message.clone()).is_ok());
+        for _ in 0..20_000 {
+            let mut bytes = message.to_vec();
+            for _ in 0..=roll(2) {
+                let at = roll(bytes.len());
+                match roll(4) {
+                    0 => bytes[at] = bytes[at].wrapping_add(1 + roll(3) as u8),
+                    1 => bytes[at] ^= 1 << roll(8),
+                    2 => bytes.insert(at, roll(256) as u8),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            let bytes = Bytes::from(bytes);
+            let decoded = decode(bytes.clone());
+            assert_eq!(decoded, whole(&bytes), "{bytes:?}");
+            *if decoded.is_ok() { &mut taken } else { &mut refused } += 1;
+        }
+    }
+    assert!(taken > 1000 && refused > 1000, "{taken} {refused}");
+}
+
 /// R-MSG.10
 #[test]
 fn the_body_is_believed() {
