@@ -8,7 +8,7 @@
 
 use dlmalloc::GlobalDlmalloc;
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 /// Above this a block is mapped.
@@ -76,58 +76,93 @@ unsafe impl GlobalAlloc for Memory {
     }
 }
 
-/// What C gets: its size stands in front of it, for C does not say it again.
-mod for_c {
+/// What C gets. In front of each block stands how large the whole is and where it begins, for C does not say it again.
+pub(crate) mod for_c {
     use super::*;
 
     /// In front of every block; as much as C's largest type is aligned to.
     const HEAD: usize = 16;
 
-    fn layout(size: usize) -> Option<Layout> {
-        Layout::from_size_align(size.checked_add(HEAD)?, HEAD).ok()
+    /// What was allocated for a block.
+    struct Whole {
+        size: usize,
+        /// From the begin of the whole to the block.
+        before: usize,
     }
 
-    /// The layout of a block that C was given.
-    unsafe fn layout_of(block: *mut c_void) -> Option<Layout> {
-        layout(unsafe { block.byte_sub(HEAD).cast::<usize>().read() })
+    impl Whole {
+        unsafe fn of(block: *mut c_void) -> Self {
+            unsafe { block.byte_sub(HEAD).cast::<Self>().read() }
+        }
+
+        fn layout(&self) -> Layout {
+            // SAFETY: that of a block that there is.
+            unsafe { Layout::from_size_align_unchecked(self.size, HEAD) }
+        }
+
+        /// What C may use of it.
+        fn usable(&self) -> usize {
+            self.size - self.before
+        }
     }
 
-    unsafe fn headed(block: *mut u8, size: usize) -> *mut c_void {
-        if block.is_null() {
+    /// A block of C, aligned to `align` and at least to [`HEAD`], got by `alloc`.
+    fn block(size: usize, align: usize, alloc: unsafe fn(&Memory, Layout) -> *mut u8) -> *mut c_void {
+        let more = if align > HEAD { align } else { 0 };
+        let whole = size.checked_add(HEAD).and_then(|size| size.checked_add(more));
+        let Some(layout) = whole.and_then(|whole| Layout::from_size_align(whole, HEAD).ok()) else {
+            return ptr::null_mut();
+        };
+        let start = unsafe { alloc(&MEMORY, layout) };
+        if start.is_null() {
             return ptr::null_mut();
         }
         unsafe {
-            block.cast::<usize>().write(size);
-            block.add(HEAD).cast()
+            let first = start.add(HEAD);
+            let block = first.add(if more > 0 { first.align_offset(align) } else { 0 });
+            let whole = Whole { size: layout.size(), before: block.addr() - start.addr() };
+            block.sub(HEAD).cast::<Whole>().write(whole);
+            block.cast()
         }
     }
 
-    #[unsafe(no_mangle)]
-    extern "C" fn malloc(size: usize) -> *mut c_void {
-        layout(size).map_or(ptr::null_mut(), |layout| unsafe { headed(MEMORY.alloc(layout), size) })
+    #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
+    pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
+        block(size, HEAD, Memory::alloc)
     }
 
-    #[unsafe(no_mangle)]
-    extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-        let Some(size) = count.checked_mul(size) else { return ptr::null_mut() };
-        layout(size).map_or(ptr::null_mut(), |layout| unsafe { headed(MEMORY.alloc_zeroed(layout), size) })
+    #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
+    pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+        count.checked_mul(size).map_or(ptr::null_mut(), |size| block(size, HEAD, Memory::alloc_zeroed))
     }
 
-    #[unsafe(no_mangle)]
-    unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-        if block.is_null() {
-            return malloc(size);
-        }
-        let (Some(old), Some(new)) = (unsafe { layout_of(block) }, layout(size)) else { return ptr::null_mut() };
-        unsafe { headed(MEMORY.realloc(block.byte_sub(HEAD).cast(), old, new.size()), size) }
-    }
-
-    #[unsafe(no_mangle)]
-    unsafe extern "C" fn free(block: *mut c_void) {
-        if !block.is_null() {
-            if let Some(layout) = unsafe { layout_of(block) } {
-                unsafe { MEMORY.dealloc(block.byte_sub(HEAD).cast(), layout) }
+    #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
+    pub(crate) unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
+        let new = malloc(size);
+        if !old.is_null() && !new.is_null() {
+            unsafe {
+                ptr::copy_nonoverlapping(old.cast::<u8>(), new.cast(), Whole::of(old).usable().min(size));
+                free(old);
             }
         }
+        new
+    }
+
+    #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
+    pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
+        if !block.is_null() {
+            let whole = unsafe { Whole::of(block) };
+            unsafe { MEMORY.dealloc(block.byte_sub(whole.before).cast(), whole.layout()) }
+        }
+    }
+
+    #[cfg_attr(target_env = "musl", unsafe(no_mangle))]
+    pub(crate) unsafe extern "C" fn posix_memalign(to: *mut *mut c_void, align: usize, size: usize) -> c_int {
+        let block = block(size, align, Memory::alloc);
+        if block.is_null() {
+            return libc::ENOMEM;
+        }
+        unsafe { to.write(block) };
+        0
     }
 }
