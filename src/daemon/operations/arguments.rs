@@ -67,9 +67,14 @@ pub fn push_row<const N: usize>(into: &mut Named, table: &str, number: usize, me
     into.extend(members.into_iter().map(|(name, value)| (format!("{table}.{number}.{name}"), value)));
 }
 
-/// Whole milliseconds.
+/// Whole milliseconds. What std writes such numbers with divides 128 bits, 5 kB of code on a 32-bit router.
 pub fn milliseconds(time: Duration) -> String {
-    time.as_millis().to_string()
+    (time.as_secs() * 1000 + u64::from(time.subsec_millis())).to_string()
+}
+
+/// Whole microseconds.
+pub fn microseconds(time: Duration) -> String {
+    (time.as_secs() * 1_000_000 + u64::from(time.subsec_micros())).to_string()
 }
 
 /// Tells moments of the clock that never jumps as the time of day, so that differences between them stay right.

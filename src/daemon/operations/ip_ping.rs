@@ -3,7 +3,7 @@
 //! Uses the kernel's ICMP datagram sockets, and raw ones where `net.ipv4.ping_group_range` forbids those. Echoes go out
 //! one after the other: the next when the last is answered or its time is over. Dropping the future cancels it.
 
-use super::arguments::{Arguments, Named, Times, Version, milliseconds, named};
+use super::arguments::{Arguments, Named, Times, Version, microseconds, milliseconds, named};
 use super::icmp::{self, HEADER, Kind, MAX_IP_HEADER};
 use super::socket::{is_unreachable, resolve};
 use std::io;
@@ -94,9 +94,9 @@ impl Report {
             ("AverageResponseTime", milliseconds(average)),
             ("MinimumResponseTime", milliseconds(least)),
             ("MaximumResponseTime", milliseconds(most)),
-            ("AverageResponseTimeDetailed", average.as_micros().to_string()),
-            ("MinimumResponseTimeDetailed", least.as_micros().to_string()),
-            ("MaximumResponseTimeDetailed", most.as_micros().to_string()),
+            ("AverageResponseTimeDetailed", microseconds(average)),
+            ("MinimumResponseTimeDetailed", microseconds(least)),
+            ("MaximumResponseTimeDetailed", microseconds(most)),
         ])
     }
 }

@@ -3,7 +3,7 @@
 //! Needs a raw socket: routers on the way answer with errors. One echo at a time is under way; dropping the future
 //! cancels it.
 
-use super::arguments::{Arguments, Named, Version, push_row};
+use super::arguments::{Arguments, Named, Version, milliseconds, push_row};
 use super::icmp::{self, Kind, MAX_IP_HEADER};
 use super::socket::{is_unreachable, resolve};
 use std::io;
@@ -91,7 +91,9 @@ impl Report {
     /// The output arguments of the command. Nobody is asked for the names of the hops: Host is their address then.
     pub fn output(&self) -> Named {
         // 0 says that there was no answer: a shorter one is rounded up.
-        let milliseconds = |time: &Option<Duration>| time.map_or(0, |time| time.as_millis().max(1)).to_string();
+        let milliseconds = |time: &Option<Duration>| {
+            time.map_or_else(|| "0".into(), |time| milliseconds(time.max(Duration::from_millis(1))))
+        };
         let last = self.hops.last().filter(|_| self.status == Status::Complete);
         let answered: Vec<Duration> = last.into_iter().flat_map(|hop| &hop.times).flatten().copied().collect();
         let average = answered.iter().sum::<Duration>().checked_div(u32::try_from(answered.len()).unwrap_or(0));

@@ -3,7 +3,7 @@
 //!
 //! A downloaded file is kept nowhere, an uploaded one is made up on the way. Dropping the future cancels the test.
 
-use super::arguments::{Arguments, Named, TimeOfDay, Version, named, push_row};
+use super::arguments::{Arguments, Named, TimeOfDay, Version, microseconds, named, push_row};
 use crate::mtp::http::{Client, HttpFault, Url};
 use crate::mtp::{Family, Way};
 use crate::usp::fault::{Code, Fault};
@@ -194,7 +194,7 @@ fn tell(request: &Request, result: &meter::Result, time: &TimeOfDay, output: &mu
         (&format!("{test_bytes}UnderFullLoading"), full_bytes.to_string()),
         ("TotalBytesReceivedUnderFullLoading", full_received),
         ("TotalBytesSentUnderFullLoading", full_sent),
-        ("PeriodOfFullLoading", full_time.as_micros().to_string()),
+        ("PeriodOfFullLoading", microseconds(full_time)),
         ("TCPOpenRequestTime", at(times().map(|times| times.opening).max())),
         ("TCPOpenResponseTime", at(times().map(|times| times.open).max())),
     ];
