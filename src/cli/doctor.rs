@@ -13,7 +13,6 @@ use crate::daemon::probe::{Case, Probed, probe_blocking};
 use crate::daemon::{self, Options};
 use crate::mtp::Class;
 use crate::usp::endpoint_id::EndpointId;
-use std::net::ToSocketAddrs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -177,7 +176,8 @@ fn way(link: &Link, reach: &Reach, state: Option<&Table>, case: &Case<'_>) -> Wa
         // A second session would take the place of the agent's, or have it shown as gone.
         return Way { link: shown, steps, fault: None };
     }
-    let probed = match probe_blocking(link, reach, case) {
+    let host = Some(bare(name.0)).filter(|_| !matches!(link.transport, Transport::UnixSocket(_)));
+    let probed = match probe_blocking(link, reach, case, host) {
         Ok(probed) => probed,
         Err(error) => Probed { fault: Some((Class::Broken, error.to_string().into())), ..Probed::default() },
     };
@@ -198,6 +198,11 @@ fn address(link: &Link) -> (&str, u16) {
     }
 }
 
+/// The host of a URL without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// What is told of a step that went well; None where the way has no such step.
 fn detail(step: u8, link: &Link, reach: &Reach, probed: &Probed) -> Option<String> {
     let (host, port) = address(link);
@@ -206,9 +211,8 @@ fn detail(step: u8, link: &Link, reach: &Reach, probed: &Probed) -> Option<Strin
     match step {
         20 => link.transport.has_tls().then(|| "read".to_owned()),
         30 if ip => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
-            Some(format!("{host} -> {}", found.map(|found| found.ip().to_string()).unwrap_or_default()))
+            let address = probed.address.map(|address| address.to_string());
+            Some(format!("{} -> {}", bare(host), address.unwrap_or_default()))
         }
         40 if ip => Some(probed.peer.as_ref().map_or_else(|| format!("port {port}"), |peer| peer.address.to_string())),
         50 => link.transport.has_tls().then(|| accepted(probed.clock_is_set).to_owned()),

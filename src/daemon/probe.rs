@@ -7,10 +7,12 @@ use crate::agent::trust::Vouched;
 use crate::agent::{PeerFacts, Protocol, Settings};
 use crate::backend::uci::Package;
 use crate::config::links::{Link, Reach, Transport};
-use crate::mtp::{Channel, Class, Destination, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, tls};
+use crate::mtp::resolver::Resolver;
+use crate::mtp::{Channel, Class, Destination, Family, LinkCommand, LinkEvent, LinkHandle, LinkId, Peer, tls};
 use crate::task::block_on;
 use crate::usp::endpoint_id::EndpointId;
 use crate::usp::record;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver};
@@ -32,6 +34,8 @@ pub struct Probed {
     pub fault: Option<(Class, Box<str>)>,
     /// Dates of certificates were looked at.
     pub clock_is_set: bool,
+    /// The address that the name of the host stands for, of links that have one.
+    pub address: Option<IpAddr>,
 }
 
 /// What a try needs to know beside its link.
@@ -47,12 +51,19 @@ pub struct Case<'a> {
     pub publishes: bool,
 }
 
-/// Connects once, on a thread of its own.
+/// Connects once, and looks up the address of `host`.
 ///
 /// # Errors
 /// The system refuses what every program needs.
-pub fn probe_blocking(link: &Link, reach: &Reach, case: &Case<'_>) -> std::io::Result<Probed> {
-    block_on(probe(link, reach, case))
+pub fn probe_blocking(link: &Link, reach: &Reach, case: &Case<'_>, host: Option<&str>) -> std::io::Result<Probed> {
+    block_on(async {
+        let mut probed = probe(link, reach, case).await;
+        if let Some(host) = host {
+            let found = Resolver::of_router().look_up(host, Family::Any).await;
+            probed.address = found.ok().and_then(|found| found.first().map(SocketAddr::ip));
+        }
+        probed
+    })
 }
 
 async fn probe(link: &Link, reach: &Reach, case: &Case<'_>) -> Probed {

@@ -8,11 +8,13 @@ use bytes::Bytes;
 
 pub mod backoff;
 mod class;
+pub(crate) mod dns;
 pub mod http;
 mod link;
 pub mod mqtt;
 mod pipe;
 mod report;
+pub(crate) mod resolver;
 mod server;
 pub mod stomp;
 mod stream;

@@ -1,6 +1,7 @@
 //! The byte stream under every transport: TCP, TLS over TCP, or a UNIX socket, with a deadline on each step.
 
 use super::class::{Class, Why};
+use super::resolver::Resolver;
 use super::tls;
 use super::tls::Standing;
 use super::{Peer, tls::TlsFault};
@@ -251,20 +252,16 @@ pub(crate) async fn dial_by(
 }
 
 async fn look_up(family: Family, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
-    let fits = |address: &SocketAddr| match family {
-        Family::Any => true,
-        Family::V4 => address.is_ipv4(),
-        Family::V6 => address.is_ipv6(),
-    };
-    match tokio::time::timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
+    let resolver = Resolver::of_router();
+    match tokio::time::timeout_at(deadline, resolver.look_up(host, family)).await {
         Err(_) => Err(format!("the name {host} was not resolved in time: check the router's DNS servers")),
-        Ok(Err(error)) => {
-            Err(format!("the name {host} cannot be resolved: {error}: check the name and the router's DNS"))
+        Ok(Err(fault)) => {
+            Err(format!("the name {host} cannot be resolved: {fault}: check the name and the router's DNS"))
         }
-        Ok(Ok(addresses)) => match spread(addresses.filter(fits).collect()) {
-            none if none.is_empty() => Err(format!("the name {host} has no address of the kind asked for")),
-            some => Ok(some),
-        },
+        Ok(Ok(mut addresses)) => {
+            addresses.iter_mut().for_each(|address| address.set_port(port));
+            Ok(spread(addresses))
+        }
     }
 }
 

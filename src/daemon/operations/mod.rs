@@ -35,7 +35,6 @@ macro_rules! words {
 
 pub mod arguments;
 mod checksum;
-pub mod dns;
 pub mod firmware;
 pub mod ground;
 pub mod icmp;

@@ -4,13 +4,14 @@
 //! those of resolv.conf: the next where one is silent or cannot help. Dropping the future cancels it.
 
 use super::arguments::{Arguments, Named, Version, milliseconds, named, push_row};
-use super::dns::{self, Kind, Name};
 use super::interface::Through;
 use super::socket::{is_not_there, resolve, udp};
+use crate::mtp::dns::{self, Kind, Name};
+use crate::mtp::resolver::Resolver;
 use crate::usp::fault::{Code, Fault};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -102,10 +103,10 @@ impl Request {
     pub fn from_input(input: &[(String, String)], through: Through, resolver: &str) -> Result<Self, Fault> {
         let given = Arguments(input);
         let wrong = |why: String| Fault::new(Code::InvalidCommandArguments, why);
-        let (servers, domain) = resolv_conf(resolver);
+        let resolver = Resolver::parse(resolver);
         let mut name = given.text("HostName").to_owned();
         // TR-181: the domain belongs to a name that is not fully qualified.
-        if let Some(domain) = domain.filter(|_| !name.contains('.')) {
+        if let Some(domain) = resolver.domains.first().filter(|_| !name.contains('.')) {
             name = format!("{name}.{domain}");
         }
         let name = name.trim_end_matches('.').to_owned();
@@ -115,12 +116,11 @@ impl Request {
         if repetitions > MAX_REPETITIONS {
             return Err(wrong(format!("NumberOfRepetitions: at most {MAX_REPETITIONS}")));
         }
-        let mut defaults = if through.dns_servers.is_empty() { servers } else { through.dns_servers };
-        defaults.truncate(MAX_SERVERS);
+        let mut defaults = through.dns_servers;
         if defaults.is_empty() {
-            // What the C library does without a resolv.conf.
-            defaults.push(Ipv4Addr::LOCALHOST.into());
+            defaults = resolver.servers.iter().map(SocketAddr::ip).collect();
         }
+        defaults.truncate(MAX_SERVERS);
         Ok(Self {
             name,
             server: Some(given.text("DNSServer").to_owned()).filter(|server| !server.is_empty()),
@@ -158,16 +158,6 @@ impl Report {
         }
         output
     }
-}
-
-/// The servers and the domain of a resolv.conf.
-fn resolv_conf(text: &str) -> (Vec<IpAddr>, Option<String>) {
-    let lines = || text.lines().filter_map(|line| line.split_once(char::is_whitespace));
-    let servers =
-        lines().filter(|(word, _)| *word == "nameserver").filter_map(|(_, server)| server.trim().parse().ok());
-    let mut domain = lines().filter(|(word, _)| matches!(*word, "search" | "domain"));
-    let domain = domain.next_back().and_then(|(_, domain)| domain.split_whitespace().next());
-    (servers.collect(), domain.map(str::to_owned))
 }
 
 /// Performs the test.

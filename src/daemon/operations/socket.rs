@@ -1,6 +1,8 @@
 //! Sockets of the diagnostics, one per test, and the addresses they go to.
 
 use super::arguments::Version;
+use crate::mtp::Family;
+use crate::mtp::resolver::Resolver;
 use rustix::net::sockopt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,15 +11,12 @@ use tokio::net::UdpSocket;
 
 /// The first address of a name, or the address it is.
 pub async fn resolve(host: &str, version: Version) -> Option<IpAddr> {
-    let fits = |address: &IpAddr| match version {
-        Version::Any => true,
-        Version::IPv4 => address.is_ipv4(),
-        Version::IPv6 => address.is_ipv6(),
+    let family = match version {
+        Version::Any => Family::Any,
+        Version::IPv4 => Family::V4,
+        Version::IPv6 => Family::V6,
     };
-    if let Ok(address) = host.parse() {
-        return Some(address).filter(fits);
-    }
-    tokio::net::lookup_host((host, 0)).await.ok()?.map(|address| address.ip()).find(fits)
+    Resolver::of_router().look_up(host, family).await.ok()?.first().map(SocketAddr::ip)
 }
 
 /// The network says that there is no way.

@@ -1,9 +1,9 @@
 //! Look-ups at a server on loopback that follows a script, well-meaning and hostile.
 
-use super::super::dns::tests::{record, reply};
 use super::*;
+use crate::mtp::dns::tests::{record, reply};
 use std::future::Future;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 fn run_now<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)

@@ -11,7 +11,7 @@ const MAX_RECORDS: usize = 64;
 /// Names that lead on to another (CNAME) which are followed.
 const MAX_CHAIN: usize = 8;
 /// The largest answer over UDP that was not agreed on otherwise.
-pub const MAX_ANSWER: usize = 512;
+pub(crate) const MAX_ANSWER: usize = 512;
 /// Bytes before the question.
 const HEADER: usize = 12;
 
@@ -22,7 +22,7 @@ const CNAME: u16 = 5;
 
 /// Which addresses are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// IPv4.
     A = 1,
     /// IPv6.
@@ -31,7 +31,7 @@ pub enum Kind {
 
 /// A name as it stands on the wire.
 #[derive(Debug, Clone)]
-pub struct Name(Vec<u8>);
+pub(crate) struct Name(Vec<u8>);
 
 impl PartialEq for Name {
     /// Without regard to case; lengths of labels are no letters.
@@ -42,7 +42,7 @@ impl PartialEq for Name {
 
 impl Name {
     /// A name with dots; None where DNS can have none like it.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut wire = Vec::new();
         for label in text.strip_suffix('.').unwrap_or(text).split('.') {
             let length =
@@ -57,17 +57,17 @@ impl Name {
 
 /// What a server says of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The server is the one that says so for everybody.
-    pub authoritative: bool,
+    pub(crate) authoritative: bool,
     /// RCODE: 0, or 3 where there is no such name.
-    pub code: u8,
+    pub(crate) code: u8,
     /// The addresses, in its order.
-    pub addresses: Vec<IpAddr>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// A question, to be answered with all the work done (RD).
-pub fn question(id: u16, name: &Name, kind: Kind) -> Vec<u8> {
+pub(crate) fn question(id: u16, name: &Name, kind: Kind) -> Vec<u8> {
     let mut message = id.to_be_bytes().to_vec();
     message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     message.extend(&name.0);
@@ -78,7 +78,7 @@ pub fn question(id: u16, name: &Name, kind: Kind) -> Vec<u8> {
 
 /// What a received message says to that question; None where it is no answer to it, or none that can be read. One that
 /// the server cut for its length counts as far as it goes.
-pub fn answer(message: &[u8], id: u16, name: &Name, kind: Kind) -> Option<Answer> {
+pub(crate) fn answer(message: &[u8], id: u16, name: &Name, kind: Kind) -> Option<Answer> {
     let [id_high, id_low, flags, more, 0, 1, records @ ..] = message.get(..HEADER)? else { return None };
     let is_answer = flags & 0b1111_1000 == 0b1000_0000;
     if [*id_high, *id_low] != id.to_be_bytes() || !is_answer {
@@ -202,11 +202,11 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The answer to a question: flags, RCODE and records behind it.
-    pub(in crate::daemon::operations) fn reply(question: &[u8], flags: u8, code: u8, records: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn reply(question: &[u8], flags: u8, code: u8, records: &[Vec<u8>]) -> Vec<u8> {
         let mut message = question.to_vec();
         (message[2], message[3], message[7]) = (0x81 | flags, 0x80 | code, u8::try_from(records.len()).unwrap());
         message.extend(records.concat());
@@ -214,7 +214,7 @@ pub(super) mod tests {
     }
 
     /// A record of what was asked for, its owner a pointer to the question.
-    pub(in crate::daemon::operations) fn record(kind: u16, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn record(kind: u16, data: &[u8]) -> Vec<u8> {
         let length = u16::try_from(data.len()).unwrap().to_be_bytes();
         [&[0xc0, 12], &kind.to_be_bytes()[..], &[0, 1, 0, 0, 0, 60], &length, data].concat()
     }
