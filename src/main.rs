@@ -14,10 +14,6 @@ mod p256;
 mod last_words;
 
 #[cfg(all(target_env = "musl", target_feature = "crt-static"))]
-#[path = "../build/c_library.rs"]
-mod c_library;
-
-#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
 #[path = "../build/memory.rs"]
 mod memory;
 

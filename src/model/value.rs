@@ -25,7 +25,7 @@ pub fn of_text(kind: Kind, text: &str) -> Option<String> {
     let word = text.trim();
     match kind {
         Kind::Boolean => truth(text).map(|t| if t { "true" } else { "false" }.to_string()),
-        Kind::Int => word.parse::<i32>().ok().map(|n| n.to_string()),
+        Kind::Int => word.parse::<i64>().ok().filter(|n| i32::try_from(*n).is_ok()).map(|n| n.to_string()),
         Kind::Long => word.parse::<i64>().ok().map(|n| n.to_string()),
         Kind::UnsignedInt => word.parse::<u32>().ok().map(|n| n.to_string()),
         Kind::UnsignedLong => word.parse::<u64>().ok().map(|n| n.to_string()),

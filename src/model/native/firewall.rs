@@ -124,19 +124,19 @@ pub(super) fn last(_: &Scope<'_>, text: &str) -> Option<String> {
 
 /// Moves the first port. A last one that comes before it is gone; 0 and -1 are every port.
 pub(super) fn set_first(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
-    let number: i32 = value.parse().ok()?;
+    let number: i64 = value.parse().ok()?;
     if number < 1 {
         return Some(String::new());
     }
-    let last = ports(old).1.filter(|last| last.parse::<i32>().is_ok_and(|last| last > number));
+    let last = ports(old).1.filter(|last| last.parse::<i64>().is_ok_and(|last| last > number));
     Some(range(old, value, last))
 }
 
 /// Moves the last port, which needs a first one that is smaller; one that comes later in the message is not there yet.
 pub(super) fn set_last(_: &Scope<'_>, old: &str, value: &str) -> Option<String> {
-    let number: i32 = value.parse().ok()?;
+    let number: i64 = value.parse().ok()?;
     let first = ports(old).0;
-    match (number, first.parse::<i32>().unwrap_or(0)) {
+    match (number, first.parse::<i64>().unwrap_or(0)) {
         (..1, _) if first == "0" => Some(String::new()),
         (..1, _) => Some(range(old, first, None)),
         (last, low) if last == low => Some(range(old, first, None)),

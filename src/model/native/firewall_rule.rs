@@ -128,7 +128,7 @@ pub(super) fn number(scope: &Scope<'_>, name: &str) -> Option<String> {
     let family = scope.section().and_then(|(_, section)| section.text("family"));
     let name = if name == "icmp" && family == Some("ipv6") { "icmpv6" } else { &name };
     let number = PROTOCOLS.iter().find(|(known, _)| *known == name).map_or(name, |(_, number)| *number);
-    number.parse::<i16>().is_ok().then(|| number.to_string())
+    number.parse::<i64>().is_ok_and(|number| i16::try_from(number).is_ok()).then(|| number.to_string())
 }
 
 /// The numbers of several protocols.
