@@ -430,14 +430,20 @@ fn an_idle_agent_does_not_wake_up() {
         subscribe(&mut controller, "name", "ValueChange", HOST_NAME).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let pid = scene.agent.as_ref().unwrap().id();
-        let switches = || {
+        let number = |name: &str| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
             line.split_whitespace().last().unwrap().parse::<u32>().unwrap()
         };
-        let before = switches();
+        let before = number("voluntary_ctxt_switches");
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let woken = switches() - before;
+        let woken = number("voluntary_ctxt_switches") - before;
         assert!(woken <= 2, "woke up {woken} times in 3 s\n{}", scene.log());
+        // Nothing has a thread of its own, a name that is looked up (localhost) neither.
+        let section = "\nconfig controller 'named'\n\toption EndpointID 'self::named'\n\toption url 'ws://localhost:9/usp'\n";
+        let config = scene.router.config("usp-agent").unwrap();
+        scene.router.write_config("usp-agent", &format!("{config}{section}")).unwrap();
+        scene.until_logged("event=lost class=refused").await;
+        assert_eq!(number("Threads:"), 1);
     });
 }
