@@ -440,7 +440,8 @@ fn an_idle_agent_does_not_wake_up() {
         let woken = number("voluntary_ctxt_switches") - before;
         assert!(woken <= 2, "woke up {woken} times in 3 s\n{}", scene.log());
         // Nothing has a thread of its own, a name that is looked up (localhost) neither.
-        let section = "\nconfig controller 'named'\n\toption EndpointID 'self::named'\n\toption url 'ws://localhost:9/usp'\n";
+        let section =
+            "\nconfig controller 'named'\n\toption EndpointID 'self::named'\n\toption url 'ws://localhost:9/usp'\n";
         let config = scene.router.config("usp-agent").unwrap();
         scene.router.write_config("usp-agent", &format!("{config}{section}")).unwrap();
         scene.until_logged("event=lost class=refused").await;

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::process::Command;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use usp_agent::mtp::LinkEvent;
 use usp_agent::mtp::tls::{Clock, Identity, Keyring, ServerTls, Trust, Versions};
 use usp_agent::mtp::websocket::{ServerSettings, listen};
 use usp_agent::mtp::{CLASSES, Class, Limits};
@@ -249,8 +250,8 @@ async fn what_a_stomp_server_answers() {
     asked(&config, &[]).await.fails(Class::NoTopic, "subscribe-dest");
 }
 
-/// A controller with TLS at a free port; None: clients need no certificate.
-fn tls_server(issued: &Issued, clients: Option<&Path>) -> u16 {
+/// A controller with TLS that listens at a free port; None: clients need no certificate.
+async fn tls_server(issued: &Issued, clients: Option<&Path>) -> u16 {
     let port = free_port();
     let settings = ServerSettings {
         listen: ([127, 0, 0, 1], port).into(),
@@ -268,11 +269,12 @@ fn tls_server(issued: &Issued, clients: Option<&Path>) -> u16 {
     };
     let (events, mut heard) = tokio::sync::mpsc::channel(32);
     let (handle, task) = listen(settings, usp_agent::mtp::LinkId(1), events);
-    tokio::spawn(async move { while heard.recv().await.is_some() {} });
     tokio::spawn(async move {
         task.await;
         drop(handle);
     });
+    while !matches!(heard.recv().await, Some(LinkEvent::Listening { .. })) {}
+    tokio::spawn(async move { while heard.recv().await.is_some() {} });
     port
 }
 
@@ -285,15 +287,15 @@ async fn tls(port: u16, ca: &Path, more: &str) -> Told {
 async fn what_is_wrong_with_certificates() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let localhost = |years, endpoint_id| Asked { names: &["localhost"], years, endpoint_id, ..Asked::default() };
-    let serve = |asked| tls_server(&ours.issue(asked), None);
-    tls(serve(localhost(None, None)), &ours.file, "").await.is_well(&["files", "name", "tcp", "tls", "session"]);
-    tls(serve(localhost(Some((2001, 2002)), None)), &ours.file, "").await.fails(Class::TlsExpired, "2002-01-01");
-    tls(serve(localhost(Some((2040, 2041)), None)), &ours.file, "").await.fails(Class::TlsNotYet, "2040-01-01");
-    tls(serve(localhost(None, None)), &theirs.file, "").await.fails(Class::TlsIssuer, "issued by \"ours\"");
+    let serve = async |asked| tls_server(&ours.issue(asked), None).await;
+    tls(serve(localhost(None, None)).await, &ours.file, "").await.is_well(&["files", "name", "tcp", "tls", "session"]);
+    tls(serve(localhost(Some((2001, 2002)), None)).await, &ours.file, "").await.fails(Class::TlsExpired, "2002-01-01");
+    tls(serve(localhost(Some((2040, 2041)), None)).await, &ours.file, "").await.fails(Class::TlsNotYet, "2040-01-01");
+    tls(serve(localhost(None, None)).await, &theirs.file, "").await.fails(Class::TlsIssuer, "issued by \"ours\"");
     let other = Asked { names: &["other.example"], ..Asked::default() };
-    tls(serve(other), &ours.file, "").await.fails(Class::TlsName, "other.example");
+    tls(serve(other).await, &ours.file, "").await.fails(Class::TlsName, "other.example");
     let named = localhost(None, Some("proto::somebody"));
-    tls(serve(named), &ours.file, "").await.fails(Class::Certificate, "proto::somebody");
+    tls(serve(named).await, &ours.file, "").await.fails(Class::Certificate, "proto::somebody");
     tls(says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, &ours.file, "")
         .await
         .fails(Class::TlsSilent, "does not speak TLS");
@@ -303,16 +305,16 @@ async fn what_is_wrong_with_certificates() {
 async fn what_is_wrong_with_files_and_our_own_certificate() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let issued = ours.issue(Asked { names: &["localhost"], ..Asked::default() });
-    let wanting = || tls_server(&issued, Some(&ours.file));
+    let wanting = async || tls_server(&issued, Some(&ours.file)).await;
     tls(free_port(), Path::new("/nowhere/ca.pem"), "").await.fails(Class::File, "/nowhere/ca.pem");
-    tls(wanting(), &ours.file, "").await.fails(Class::TlsClientMissing, "client certificate");
+    tls(wanting().await, &ours.file, "").await.fails(Class::TlsClientMissing, "client certificate");
     let shown = |own: &Issued| {
         format!("\toption certificate '{}'\n\toption key '{}'\n", own.certificate.display(), own.key.display())
     };
     let stranger = theirs.issue(Asked { names: &["agent"], ..Asked::default() });
-    tls(wanting(), &ours.file, &shown(&stranger)).await.fails(Class::TlsClientRefused, "our certificate");
+    tls(wanting().await, &ours.file, &shown(&stranger)).await.fails(Class::TlsClientRefused, "our certificate");
     let mixed = Issued { certificate: stranger.certificate.clone(), key: issued.key.clone() };
-    tls(wanting(), &ours.file, &shown(&mixed)).await.fails(Class::File, "does not belong to the private key");
+    tls(wanting().await, &ours.file, &shown(&mixed)).await.fails(Class::File, "does not belong to the private key");
 }
 
 /// Asks beside a running agent.

@@ -68,11 +68,11 @@ async fn a_certificate_of_no_use() {
     let ours = Authority::new("ours");
     let asked = || Asked { names: &["localhost"], ..Asked::default() };
     let for_clients = ours.issue(Asked { only_client: true, ..asked() });
-    let told = tls(tls_server(&for_clients, None), &ours.file, "").await;
+    let told = tls(tls_server(&for_clients, None).await, &ours.file, "").await;
     told.fails(Class::TlsCertificate, "\"test peer\" is not made for this purpose (extended key usage)");
     // A controller that is revoked is for the agent to judge; a broker is not let in.
     let (revoked, list) = (ours.issue(Asked { serial: Some(7), ..asked() }), ours.revoke(&[7]));
-    let told = asked_with_crl(tls_server(&revoked, None), &ours.file, &list).await;
+    let told = asked_with_crl(tls_server(&revoked, None).await, &ours.file, &list).await;
     told.fails(Class::TlsCertificate, "\"test peer\" is revoked");
     told.reached(&["files", "name", "tcp"], &["tls", "session"]);
 }
@@ -90,13 +90,13 @@ async fn asked_with_crl(port: u16, ca: &Path, list: &Path) -> Told {
 async fn a_certificate_that_vouches_for_itself() {
     let (ours, folder) = (Authority::new("ours"), Folder::new());
     let own = certificates::self_signed(&folder, Asked { names: &["localhost"], ..Asked::default() });
-    let told = tls(tls_server(&own, None), &ours.file, "").await;
+    let told = tls(tls_server(&own, None).await, &ours.file, "").await;
     told.fails(Class::TlsIssuer, "\"test peer\" is an authority's: name its file as the CA file");
-    tls(tls_server(&own, None), &own.certificate, "").await.is_well(&["tls", "session"]);
+    tls(tls_server(&own, None).await, &own.certificate, "").await.is_well(&["tls", "session"]);
     let theirs = Authority::new("theirs");
     let stranger = theirs.issue(Asked { names: &["localhost"], ..Asked::default() });
     let trusted = format!("is issued by \"theirs\", which is not trusted by {}", ours.file.display());
-    tls(tls_server(&stranger, None), &ours.file, "").await.fails(Class::TlsIssuer, &trusted);
+    tls(tls_server(&stranger, None).await, &ours.file, "").await.fails(Class::TlsIssuer, &trusted);
 }
 
 /// A broker that takes the agent in, and is gone at its `last` packet.

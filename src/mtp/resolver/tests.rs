@@ -1,7 +1,6 @@
 //! Look-ups at servers on loopback that follow a script.
 
 use super::*;
-use crate::backend::scratch::Scratch;
 use crate::mtp::dns::tests::{record, reply};
 use std::future::Future;
 
@@ -193,8 +192,7 @@ fn what_comes_from_somebody_else_is_passed_over() {
 #[test]
 fn the_hosts_file_comes_before_the_servers() {
     run_now(async {
-        let folder = Scratch::new("hosts");
-        let hosts = folder.path().join("hosts");
+        let hosts = std::env::temp_dir().join(format!("usp-agent-hosts-{}", std::process::id()));
         fs::write(&hosts, "# 192.0.2.1 acs\n127.0.0.5 box ACS acs.lan # acs2\n::1 acs\nx acs\n").unwrap();
         let resolver = Resolver { hosts, ..asking(&["127.0.0.1:9".parse().unwrap()], "") };
         let mut found = ips(&resolver.look_up("acs", Family::Any).await.unwrap());
@@ -204,6 +202,7 @@ fn the_hosts_file_comes_before_the_servers() {
         assert!(resolver.look_up("acs2", Family::V4).await.is_err());
         assert_eq!(ips(&resolver.look_up("localhost", Family::V4).await.unwrap()), ["127.0.0.1"]);
         assert_eq!(ips(&resolver.look_up("a.localhost.", Family::V6).await.unwrap()), ["::1"]);
+        fs::remove_file(&resolver.hosts).unwrap();
     });
 }
 

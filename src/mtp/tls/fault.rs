@@ -134,6 +134,9 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
             format!("{which} is not for {} but for {names}", expected.to_str())
         }
         CertificateError::UnknownIssuer => format!("{which} is of an authority that is not trusted"),
+        reason if is_authority(reason) => {
+            format!("{which} is an authority's: name its file as the CA file to trust it as it is")
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!("{which} is not made for this purpose (extended key usage)")
         }
@@ -146,9 +149,6 @@ fn certificate_sentence(reason: &CertificateError, which: &str) -> String {
         }
         CertificateError::UnhandledCriticalExtension => format!("{which} has a critical extension unknown here"),
         CertificateError::Other(other) => format!("{which} was refused: {}", other_reason(other)),
-        reason if is_authority(reason) => {
-            format!("{which} is an authority's: name its file as the CA file to trust it as it is")
-        }
         reason => format!("{which} was refused: {reason}"),
     }
 }
