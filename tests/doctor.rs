@@ -25,7 +25,6 @@ use std::path::Path;
 use std::process::Command;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use usp_agent::mtp::LinkEvent;
 use usp_agent::mtp::tls::{Clock, Identity, Keyring, ServerTls, Trust, Versions};
 use usp_agent::mtp::websocket::{ServerSettings, listen};
 use usp_agent::mtp::{CLASSES, Class, Limits};
@@ -273,8 +272,10 @@ async fn tls_server(issued: &Issued, clients: Option<&Path>) -> u16 {
         task.await;
         drop(handle);
     });
-    while !matches!(heard.recv().await, Some(LinkEvent::Listening { .. })) {}
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
     port
 }
 
