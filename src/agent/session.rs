@@ -121,7 +121,11 @@ fn judge_record<'a>(record: record::Incoming, door: &Door<'_>, settings: &'a Set
         }
         Content::Connect(_) => Verdict::Connect(controller),
         Content::Disconnect { code, reason } => {
-            log::info!("controller={} disconnects code={code} reason=\"{reason}\"", controller.section);
+            log::info!(
+                "controller={} disconnects code={code} reason=\"{}\"",
+                controller.section,
+                reason.replace('"', "\\\"")
+            );
             Verdict::Disconnect(controller)
         }
     })

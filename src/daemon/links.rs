@@ -315,7 +315,7 @@ impl Links {
             }
             LinkEvent::Alive { channel } => Some(Input::Alive { channel: id(channel) }),
             LinkEvent::Remark { link, what, .. } => {
-                log::warn!("link={} remark=\"{what}\"", link.0);
+                log::warn!("link={} remark=\"{}\"", link.0, what.replace('"', "\\\""));
                 None
             }
         }
@@ -354,11 +354,12 @@ impl Links {
         let is_guest = link.settings.is_server() && channel.session != 0;
         log::log!(
             if is_guest { log::Level::Info } else { log::Level::Warn },
-            "link={} session={} section={} event=lost class={} cause=\"{why}\" retry-in={retry}",
+            "link={} session={} section={} event=lost class={} cause=\"{}\" retry-in={retry}",
             channel.link.0,
             channel.session,
             link.settings.section,
-            link.class.texts().0
+            link.class.texts().0,
+            why.replace('"', "\\\"")
         );
         let was_up = link.up.remove(&channel.session).is_some();
         if !is_guest {

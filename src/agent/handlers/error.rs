@@ -13,7 +13,7 @@ pub fn handle(asker: &Asker, msg_id: &str, error: &Error) {
         "controller={} answered {msg_id} with error {} (\"{}\")",
         asker.controller,
         error.err_code,
-        error.err_msg
+        error.err_msg.replace('"', "\\\"")
     );
 }
 
