@@ -273,9 +273,12 @@ async fn tls_server(issued: &Issued, clients: Option<&Path>) -> u16 {
         drop(handle);
     });
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let listens = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), listens).await.expect("the server listens");
     port
 }
 

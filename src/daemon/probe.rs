@@ -51,14 +51,15 @@ pub struct Case<'a> {
     pub publishes: bool,
 }
 
-/// Connects once, and looks up the address of `host`.
+/// Connects once, and looks up the address of `host` where the try came so far.
 ///
 /// # Errors
 /// The system refuses what every program needs.
 pub fn probe_blocking(link: &Link, reach: &Reach, case: &Case<'_>, host: Option<&str>) -> std::io::Result<Probed> {
     block_on(async {
         let mut probed = probe(link, reach, case).await;
-        if let Some(host) = host {
+        let had_name = probed.fault.as_ref().is_none_or(|(class, _)| class.code() > Class::Name.code());
+        if let Some(host) = host.filter(|_| had_name) {
             let found = Resolver::of_router().look_up(host, Family::Any).await;
             probed.address = found.ok().and_then(|found| found.first().map(SocketAddr::ip));
         }

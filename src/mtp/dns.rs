@@ -1,5 +1,6 @@
 //! Messages of DNS: a question for the addresses of a name, and what an answer says to it (RFC 1035, RFC 3596).
 
+use ring::rand::{SecureRandom, SystemRandom};
 use std::net::IpAddr;
 
 /// The longest name on the wire.
@@ -64,6 +65,14 @@ pub(crate) struct Answer {
     pub(crate) code: u8,
     /// The addresses, in its order.
     pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// A number for a question that nobody guesses.
+pub(crate) fn new_id() -> u16 {
+    let mut id = [0; 2];
+    // Without random numbers the source port is one still.
+    let _ = SystemRandom::new().fill(&mut id);
+    u16::from_be_bytes(id)
 }
 
 /// A question, to be answered with all the work done (RD).

@@ -7,7 +7,6 @@
 use super::dns::{self, Kind, Name};
 use super::stream::Family;
 use crate::order;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -43,7 +42,7 @@ pub(crate) enum NameFault {
 impl fmt::Display for NameFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("DNS knows no address of that name"),
+            Self::Unknown => f.write_str("there is no such name, or no address of the kind asked for"),
             Self::NoAnswer(servers) => {
                 f.write_str("no DNS server answers, of")?;
                 servers.iter().try_for_each(|server| write!(f, " {}", server.ip()))
@@ -70,9 +69,9 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// That of the router. Read anew each time: it changes with the WAN.
     pub(crate) fn of_router() -> Self {
-        let mut text = String::new();
-        let _ = File::open(RESOLV_CONF).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
-        Self::parse(&text)
+        let mut text = Vec::new();
+        let _ = File::open(RESOLV_CONF).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
+        Self::parse(&String::from_utf8_lossy(&text))
     }
 
     /// What a resolv.conf says.
@@ -151,9 +150,11 @@ impl Resolver {
     /// What nobody need be asked for: names of the hosts file, and this machine's own.
     fn known(&self, host: &str) -> Vec<SocketAddr> {
         let host = host.strip_suffix('.').unwrap_or(host);
-        let lines = File::open(&self.hosts).map(|file| BufReader::new(file.take(MAX_FILE)).lines());
+        let lines = File::open(&self.hosts).map(|file| BufReader::new(file.take(MAX_FILE)).split(b'\n'));
         let lines = lines.into_iter().flatten().map_while(Result::ok);
-        let address = |line: String| {
+        let address = |line: Vec<u8>| {
+            // A comment may be of any encoding.
+            let line = String::from_utf8_lossy(&line);
             let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
             let address = words.next()?;
             words.any(|name| name.eq_ignore_ascii_case(host)).then(|| numeric(address)).flatten()
@@ -187,7 +188,11 @@ impl Resolver {
             while questions.iter().any(|question| question.is_open) {
                 let soon = known_by.map_or(until, |known_by| until.min(known_by + GRACE));
                 let Ok(received) = timeout_at(soon, socket.recv_from(&mut buffer)).await else { break };
-                let Ok((length, from)) = received else { return Err(self.no_answer()) };
+                let (length, from) = match received {
+                    Ok(received) => received,
+                    Err(_) if found.is_empty() => return Err(self.no_answer()),
+                    Err(_) => break,
+                };
                 let message = buffer.get(..length).filter(|_| self.servers.iter().any(|server| is_same(*server, from)));
                 for question in questions.iter_mut().filter(|question| question.is_open) {
                     let answer = message.and_then(|message| dns::answer(message, question.id, name, question.kind));
@@ -262,10 +267,7 @@ struct Question {
 
 impl Question {
     fn new(kind: Kind) -> Self {
-        let mut id = [0; 2];
-        // Without random numbers the source port is one still.
-        let _ = SystemRandom::new().fill(&mut id);
-        Self { kind, id: u16::from_be_bytes(id), is_open: true, is_known: false, refused: 0 }
+        Self { kind, id: dns::new_id(), is_open: true, is_known: false, refused: 0 }
     }
 }
 

@@ -129,14 +129,14 @@ struct Outline<'a> {
 }
 
 /// The fields of `Msg`.
-const HEADER: u32 = 1;
-const BODY: u32 = 2;
+pub(super) const HEADER: u32 = 1;
+pub(super) const BODY: u32 = 2;
 /// Bytes that keys and lengths of four levels take at most.
 const FRAMES: usize = 24;
 /// The fields of `Body`.
-const REQUEST: u32 = 1;
-const RESPONSE: u32 = 2;
-const ERROR: u32 = 3;
+pub(super) const REQUEST: u32 = 1;
+pub(super) const RESPONSE: u32 = 2;
+pub(super) const ERROR: u32 = 3;
 /// The last field of both `Request` and `Response`.
 const LAST_KIND: u32 = 11;
 /// Set and Add, whose objects hold the settings.
@@ -145,7 +145,7 @@ const NESTED_REQUESTS: [u32; 2] = [4, 5];
 /// counted, and a decoder of them would be of no other use.
 const NOTIFY_RESP: u32 = 8;
 /// The field of `Request` that holds a Notify.
-const NOTIFY: u32 = 8;
+pub(super) const NOTIFY: u32 = 8;
 
 impl<'a> Outline<'a> {
     fn of(message: &'a [u8]) -> Result<Self, Malformed> {

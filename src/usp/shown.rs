@@ -2,6 +2,7 @@
 //! the program need not know how to decode what an Agent only sends. A field that is not understood is not shown.
 
 use super::fields::{Fields, Value};
+use super::message::{self, BODY, HEADER, NOTIFY, REQUEST, RESPONSE};
 use Part::{After, Before, Code, Head, Inner, Leaf, Named, Object, Pair, Path, Text};
 
 /// One thing that a message says.
@@ -98,8 +99,7 @@ const RESPONSES: [Kind; 11] = [
     ("DeregisterResp", REGISTERED),
 ];
 
-/// The field of `Request` that holds a Notify, and the fields of that.
-const NOTIFY: u32 = 8;
+/// The fields of `Notify`.
 const SUBSCRIPTION: u32 = 1;
 const FIRST_NOTIFICATION: u32 = 3;
 #[rustfmt::skip]
@@ -115,12 +115,12 @@ const NOTIFICATIONS: [Kind; 6] = [
 impl<'a> Shown<'a> {
     /// Of an encoded message; None for one that has no header, or holds none of the kinds there are.
     pub fn of(message: &'a [u8]) -> Option<Self> {
-        let msg_id = text(bytes(message, 1)?, 1);
-        let (number, body) = first(bytes(message, 2)?)?;
+        let msg_id = text(bytes(message, HEADER)?, 1);
+        let (number, body) = first(bytes(message, BODY)?)?;
         let kinds = match number {
-            1 => &REQUESTS,
-            2 => &RESPONSES,
-            3 => {
+            REQUEST => &REQUESTS,
+            RESPONSE => &RESPONSES,
+            message::ERROR => {
                 let (kind, part) = ERROR;
                 return Some(Self { kind, notification: None, msg_id, part, content: body });
             }
@@ -129,7 +129,7 @@ impl<'a> Shown<'a> {
         let (field, content) = first(body)?;
         let &(kind, part) = kinds.get(usize::try_from(field.checked_sub(1)?).ok()?)?;
         let message = Self { kind, notification: None, msg_id, part, content };
-        if (number, field) != (1, NOTIFY) {
+        if (number, field) != (REQUEST, NOTIFY) {
             return Some(message);
         }
         let notification = Fields::of(content).flatten().find_map(|field| {

@@ -9,7 +9,6 @@ use super::socket::{is_not_there, resolve, udp};
 use crate::mtp::dns::{self, Kind, Name};
 use crate::mtp::resolver::Resolver;
 use crate::usp::fault::{Code, Fault};
-use ring::rand::{SecureRandom, SystemRandom};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -254,10 +253,7 @@ struct Pending {
 
 impl Pending {
     fn new(kind: Kind) -> Self {
-        let mut id = [0; 2];
-        // Without random numbers the source port is one still.
-        let _ = SystemRandom::new().fill(&mut id);
-        Self { kind, id: Some(u16::from_be_bytes(id)) }
+        Self { kind, id: Some(dns::new_id()) }
     }
 }
 

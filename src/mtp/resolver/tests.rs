@@ -51,10 +51,9 @@ fn ips(found: &[SocketAddr]) -> Vec<String> {
 }
 
 #[test]
-fn both_kinds_are_asked_for_and_what_can_be_reached_comes_first() {
+fn both_kinds_of_addresses_are_asked_for() {
     run_now(async {
         let at = server("127.0.0.1", |question| vec![good(question)]).await;
-        // There is no way to a documentation prefix, or it is not the nearer one: loopback comes first in any case.
         let found = asking(&[at], "").look_up("www.example.com", Family::Any).await.unwrap();
         let mut names = ips(&found);
         names.sort();
@@ -193,11 +192,12 @@ fn what_comes_from_somebody_else_is_passed_over() {
 fn the_hosts_file_comes_before_the_servers() {
     run_now(async {
         let hosts = std::env::temp_dir().join(format!("usp-agent-hosts-{}", std::process::id()));
-        fs::write(&hosts, "# 192.0.2.1 acs\n127.0.0.5 box ACS acs.lan # acs2\n::1 acs\nx acs\n").unwrap();
+        // The first comment is not UTF-8.
+        let text = b"# 192.0.2.1 acs \xe4\n127.0.0.5 box ACS acs.lan # acs2\n::1 acs\nx acs\n";
+        fs::write(&hosts, text).unwrap();
         let resolver = Resolver { hosts, ..asking(&["127.0.0.1:9".parse().unwrap()], "") };
-        let mut found = ips(&resolver.look_up("acs", Family::Any).await.unwrap());
-        found.sort();
-        assert_eq!(found, ["127.0.0.5", "::1"]);
+        // Not in the order of the file: IPv6 comes first.
+        assert_eq!(ips(&resolver.look_up("acs", Family::Any).await.unwrap()), ["::1", "127.0.0.5"]);
         assert_eq!(ips(&resolver.look_up("Acs.Lan.", Family::V4).await.unwrap()), ["127.0.0.5"]);
         assert!(resolver.look_up("acs2", Family::V4).await.is_err());
         assert_eq!(ips(&resolver.look_up("localhost", Family::V4).await.unwrap()), ["127.0.0.1"]);
@@ -219,6 +219,14 @@ fn addresses_are_their_own() {
         assert_eq!((numeric("fe80::1%../lo"), numeric("fe80::1%none"), numeric("acs")), (None, None, None));
         assert!(resolver.look_up("192.0.2.1", Family::V6).await.is_err());
     });
+}
+
+#[test]
+fn what_can_be_reached_is_tried_first_and_ipv6_before_ipv4() {
+    // There is no device of that number.
+    let mut found = ["[fe80::1%4000000]:0", "127.0.0.1:0", "[::1]:0"].map(|text| text.parse::<SocketAddr>().unwrap());
+    order::sort_by_key(&mut found, rank);
+    assert_eq!(ips(&found), ["::1", "127.0.0.1", "fe80::1"]);
 }
 
 #[test]
